@@ -1,0 +1,1 @@
+"""Decides: pure code without I/O, clock, randomness or await."""

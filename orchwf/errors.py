@@ -1,0 +1,309 @@
+"""
+Every error that orchwf raises, in one tree.
+
+::
+
+    OrchwfError
+    ├── DefinitionError          the author of a workflow: it cannot be compiled (also a TypeError)
+    │   └── BadOptionError       one value given to an option is wrong (also a ValueError)
+    ├── EncodingError            the author of a step: a value cannot be stored, or not be read back
+    ├── UsageError               the caller: what was asked for cannot be done
+    │   ├── MissingArgumentError     a direct call lacks what a run would fill in (also a TypeError)
+    │   ├── UnknownStepError         (also a LookupError)
+    │   ├── RunNotFoundError         (also a LookupError)
+    │   ├── RunExistsError
+    │   ├── RunOwnedError            another living process has the run
+    │   ├── NotResumableError
+    │   ├── WorkflowChangedError     the graph is not the one the run was started with
+    │   └── UnknownWorkflowError     (also a LookupError)
+    ├── RunError                 how a run ended
+    │   ├── RunFailed
+    │   ├── RunCancelled
+    │   └── RunInterruptedError      not at all: its orchestrator was closed before, and it can be resumed
+    ├── StepTimeoutError         an attempt, or all of them together, took too long (also a TimeoutError)
+    ├── RecordedError            what a body raised in another process, rebuilt from the log
+    ├── StoreError               the operator: the store cannot be used
+    │   ├── StoreBusyError           another process holds its lock: try again
+    │   └── ConflictError            somebody else wrote to this run: this process is not its owner
+    ├── IllegalTransitionError   us: a bug in orchwf
+    └── StepControl              raised by bodies to steer their step
+        ├── RetryAfter
+        ├── NonRetryable
+        └── Skip
+"""
+
+from collections.abc import Sequence
+
+import attrs
+
+
+class OrchwfError(Exception):
+    """The base of every error that orchwf raises."""
+
+
+@attrs.frozen
+class Problem:
+    """
+    One thing that is wrong with a definition.
+
+    `code` is one of the codes of the reference page, `node` the name of the step (empty if the workflow itself
+    is meant), `location` is `file:line` or empty, `hint` says the way out and may have several lines.
+    """
+
+    code: str
+    node: str
+    message: str
+    location: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"[{self.code}] {self.message}"]
+        if self.location:
+            lines.append(f"at {self.location}")
+        lines += self.hint.splitlines()
+        return "\n".join(lines)
+
+
+class DefinitionError(OrchwfError, TypeError):
+    """
+    A workflow cannot be compiled; `problems` holds everything that is wrong with it.
+    """
+
+    def __init__(self, workflow: str, problems: Sequence[Problem]) -> None:
+        self.workflow = workflow
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = [f"{workflow} cannot be compiled: {count} problem{'' if count == 1 else 's'}"]
+        for number, problem in enumerate(self.problems, 1):
+            first, *rest = str(problem).split("\n")
+            lines += ["", f"  {number}. {first}", *(f"     {line}" for line in rest)]
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[Problem, ...]]]:
+        return type(self), (self.workflow, self.problems)
+
+
+class BadOptionError(DefinitionError, ValueError):
+    """A value given to an option, such as `Retry(max_retries=-1)`, is wrong by itself."""
+
+
+class EncodingError(OrchwfError):
+    """A value cannot be stored as JSON, or what is stored does not fit the type it is read as."""
+
+
+class UsageError(OrchwfError):
+    """What the caller asked for cannot be done; nothing has changed."""
+
+
+class MissingArgumentError(UsageError, TypeError):
+    """A body was called directly without an argument that a run would have filled in."""
+
+    def __init__(self, step: str, parameter: str, source: str, arguments: Sequence[str]) -> None:
+        self.step = step
+        self.parameter = parameter
+        name = step.rpartition(".")[2]
+        super().__init__(
+            f"{step}() is missing the argument {parameter!r}. "
+            + (f"In a run it is {source}; in a direct call you pass it yourself: " if source else "Pass it: ")
+            + f"{name}({', '.join(arguments)})"
+        )
+
+
+class UnknownStepError(UsageError, LookupError):
+    """The graph has no step of this name."""
+
+    def __init__(self, step: str, workflow: str, hint: str = "") -> None:
+        self.step = step
+        self.workflow = workflow
+        super().__init__(f"{workflow} has no step {step!r}. {hint}".rstrip())
+
+
+class RunNotFoundError(UsageError, LookupError):
+    """The store has no run of this id."""
+
+    def __init__(self, run_id: str, store: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"there is no run {run_id!r} in {store}")
+
+
+class RunExistsError(UsageError):
+    """A run of this id was started before."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id!r} exists already; choose another run_id, "
+            "or pass on_duplicate='attach' to get the run that is there"
+        )
+
+
+class RunOwnedError(UsageError):
+    """Another process, which is alive, executes the run."""
+
+    def __init__(self, run_id: str, owner: str) -> None:
+        self.run_id = run_id
+        self.owner = owner
+        super().__init__(
+            f"run {run_id!r} is being executed by {owner}, which is alive; "
+            "wait for it with get(run_id), or stop that process first"
+        )
+
+
+class NotResumableError(UsageError):
+    """The run has ended in a way that leaves nothing to resume."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        self.run_id = run_id
+        self.status = status
+        super().__init__(f"run {run_id!r} is {status}: there is nothing to resume; start a new run instead")
+
+
+class WorkflowChangedError(UsageError):
+    """The graph of the workflow is not the one that the run was started with."""
+
+    def __init__(self, run_id: str, workflow: str, difference: str) -> None:
+        self.run_id = run_id
+        self.workflow = workflow
+        self.difference = difference
+        super().__init__(
+            f"run {run_id!r} was started with another graph of {workflow}, so it was not resumed:\n"
+            f"{difference}\n"
+            "Restore that graph, or accept the change with @workflow(on_change='adopt')."
+        )
+
+
+class UnknownWorkflowError(UsageError, LookupError):
+    """This orchestrator was not given the workflow that a run belongs to."""
+
+    def __init__(self, workflow: str, known: Sequence[str], hint: str = "") -> None:
+        self.workflow = workflow
+        names = ", ".join(map(repr, sorted(known))) or "none"
+        super().__init__(
+            f"this orchestrator does not know the workflow {workflow!r} (it knows: {names}); "
+            + (hint or "give its class in Orchestrator(..., workflows=[...])")
+        )
+
+
+class RunError(OrchwfError):
+    """How a run ended, where it did not complete."""
+
+    def __init__(self, run_id: str, message: str) -> None:
+        self.run_id = run_id
+        super().__init__(message)
+
+
+class RunFailed(RunError):
+    """
+    A run failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all if several did.
+
+    `steps` names the steps that failed.
+    """
+
+    def __init__(self, run_id: str, workflow: str, steps: Sequence[str], reason: str) -> None:
+        self.workflow = workflow
+        self.steps = tuple(steps)
+        super().__init__(
+            run_id,
+            f"run {run_id!r} of {workflow} failed: {reason}\n"
+            f"Mend the cause, then resume it: orchwf resume {run_id} (completed steps are kept)",
+        )
+
+
+class RunCancelled(RunError):
+    """A run was cancelled; `reason` is what was said then."""
+
+    def __init__(self, run_id: str, workflow: str, reason: str) -> None:
+        self.workflow = workflow
+        self.reason = reason
+        super().__init__(run_id, f"run {run_id!r} of {workflow} was cancelled" + (f": {reason}" if reason else ""))
+
+
+class RunInterruptedError(RunError):
+    """The orchestrator was closed before the run had ended; the run can be resumed."""
+
+    def __init__(self, run_id: str, workflow: str) -> None:
+        self.workflow = workflow
+        super().__init__(
+            run_id,
+            f"run {run_id!r} of {workflow} was interrupted before it ended; "
+            f"what has completed is kept: orchwf resume {run_id}",
+        )
+
+
+class StepTimeoutError(OrchwfError, TimeoutError):
+    """An attempt took longer than its step's `timeout`, or all attempts together than its `total_timeout`."""
+
+
+class RecordedError(OrchwfError):
+    """
+    What a body raised, rebuilt from the log: in another process, or after a restart.
+
+    `type_name` is the qualified name of the exception class and `traceback` the text of the original traceback.
+    """
+
+    def __init__(self, type_name: str, message: str, traceback: str) -> None:
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback
+        super().__init__(f"{type_name}: {message}" if message else type_name)
+
+
+class StoreError(OrchwfError):
+    """The store cannot be used; the message names it, the reason and the way out."""
+
+
+class StoreBusyError(StoreError):
+    """Another process held the lock of the store for too long. Nothing was written; the same call may be tried again."""
+
+
+class ConflictError(StoreError):
+    """The log of a run does not end where this process thinks it does: another process owns the run now."""
+
+    def __init__(self, run_id: str, expected: int) -> None:
+        self.run_id = run_id
+        self.expected = expected
+        super().__init__(
+            f"the log of run {run_id!r} does not end at event {expected}: "
+            "another process has taken it over, so nothing was written here"
+        )
+
+
+class IllegalTransitionError(OrchwfError):
+    """A pair of state and event that the table of transitions does not have: a bug in orchwf."""
+
+    def __init__(self, subject: str, state: str, event: str) -> None:
+        super().__init__(
+            f"{subject} is {state!r}, where {event!r} may not happen; this is a bug in orchwf, please report it"
+        )
+
+
+class StepControl(OrchwfError):
+    """What a body raises to steer its own step."""
+
+
+class RetryAfter(StepControl):
+    """
+    Try this step again after so many seconds (a number, a `timedelta` or text such as `"30s"`).
+
+    It counts as a failed attempt and uses up one retry; only the wait is another.
+    """
+
+    def __init__(self, seconds: object, message: str = "") -> None:
+        self.seconds = seconds
+        super().__init__(message or f"asked to be tried again after {seconds}")
+
+
+class NonRetryable(StepControl):
+    """This step has failed for good, whatever retries are left."""
+
+
+class Skip(StepControl):
+    """This step has nothing to do: it ends `skipped`, and so does what needs its output."""
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(reason or "the step skipped itself")
+
+
+class OrchwfWarning(UserWarning):
+    """A definition that compiles, but probably does not do what was meant; the text begins with its code."""

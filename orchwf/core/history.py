@@ -1,0 +1,177 @@
+"""What became of a run and of each of its steps: a view of the log, for handles, results and people."""
+
+from collections.abc import Iterable
+
+import attrs
+
+from . import events as ev
+from .events import ErrorInfo, Event
+from .state import UNDONE_CAUSES, RunStatus, StepStatus, next_run_status, next_step_status, status_after_resume
+
+
+@attrs.define
+class AttemptRecord:
+    """
+    One try of a step.
+
+    `status` is that of the step after it (`retrying` for a failure that was tried again), `pending` if its process
+    died in the middle of it. Instants are epoch seconds.
+    """
+
+    number: int
+    started_at: float
+    ended_at: float | None = None
+    status: StepStatus = StepStatus.RUNNING
+    error: ErrorInfo | None = None
+
+
+@attrs.define
+class StepRecord:
+    """
+    What became of one step.
+
+    Attributes:
+        name: Its name.
+        status: Where it is.
+        attempts: Every try, in order.
+        started_at: When its first attempt began (epoch seconds); None if none did.
+        ended_at: When it ended (epoch seconds); None if it has not.
+        due_at: When it is tried again (epoch seconds); None if it does not wait.
+        error: The last error.
+        reason: Why it was skipped or cancelled.
+        cause: The kind of that reason, as in the event.
+        output: The encoded output; None if it has none.
+    """
+
+    name: str
+    status: StepStatus = StepStatus.PENDING
+    attempts: list[AttemptRecord] = attrs.field(factory=list)
+    started_at: float | None = None
+    ended_at: float | None = None
+    due_at: float | None = None
+    error: ErrorInfo | None = None
+    reason: str = ""
+    cause: str = ""
+    output: str | None = None
+
+    @property
+    def attempt(self) -> int:
+        """The number of the last attempt; 0 if there was none."""
+        return self.attempts[-1].number if self.attempts else 0
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its first start to its end, waits included; None if it has not both."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return self.ended_at - self.started_at
+
+    def _end_attempt(self, event: ev.StepEvent, error: ErrorInfo | None) -> None:
+        if self.attempts and self.attempts[-1].status is StepStatus.RUNNING:
+            last = self.attempts[-1]
+            last.ended_at, last.status, last.error = event.at, self.status, error
+
+    def _reset(self) -> None:
+        self.ended_at = self.due_at = None
+        self.reason = self.cause = ""
+        if self.attempts and self.attempts[-1].status is StepStatus.RUNNING:
+            self.attempts[-1].status = StepStatus.PENDING
+
+    def _apply(self, event: ev.StepEvent) -> None:
+        self.status = next_step_status(self.name, self.status, event.kind)
+        match event:
+            case ev.StepStarted():
+                self.attempts.append(AttemptRecord(event.attempt, event.at))
+                self.due_at = None
+                if self.started_at is None:
+                    self.started_at = event.at
+                return
+            case ev.StepRetrying():
+                self.error, self.due_at = event.error, event.due_at
+                self._end_attempt(event, event.error)
+                return
+            case ev.StepCompleted():
+                self.output, self.error = event.output, None
+            case ev.StepFailed():
+                self.error = event.error
+            case ev.StepSkipped() | ev.StepCancelled():
+                self.reason, self.cause = event.reason, event.cause
+            case _:
+                pass
+        self.ended_at, self.due_at = event.at, None
+        self._end_attempt(event, event.error if isinstance(event, ev.StepFailed) else None)
+
+
+@attrs.define
+class History:
+    """
+    What became of a run: the fold of its log.
+
+    Attributes:
+        run_id: Its id.
+        status: Where it is.
+        steps: Name -> what became of it, of the steps to which something happened, in the order of their first event.
+        inputs: The encoded inputs (JSON object).
+        started_at, ended_at: Epoch seconds; None before.
+        failed_steps: The steps for which it failed.
+        error: The headline of the failure.
+        reason: Why it was cancelled.
+        seq: The number of the last event.
+    """
+
+    run_id: str
+    status: RunStatus = RunStatus.SCHEDULED
+    steps: dict[str, StepRecord] = attrs.field(factory=dict)
+    workflow: str = ""
+    version: str = ""
+    fingerprint: str = ""
+    inputs: str = "{}"
+    started_at: float | None = None
+    ended_at: float | None = None
+    failed_steps: tuple[str, ...] = ()
+    error: str = ""
+    reason: str = ""
+    seq: int = 0
+
+    def extend(self, log: Iterable[Event]) -> "History":
+        """Fold these events, which follow those before; returns itself."""
+        for event in log:
+            self._apply(event)
+        return self
+
+    def _apply(self, event: Event) -> None:
+        self.seq = event.seq
+        if isinstance(event, ev.StepEvent):
+            record = self.steps.get(event.step)
+            if record is None:
+                record = self.steps[event.step] = StepRecord(event.step)
+            record._apply(event)
+        elif not isinstance(event, ev.SignalReceived):
+            self.status = next_run_status(self.run_id, self.status, event.kind)
+            self._apply_run(event)
+
+    def _apply_run(self, event: Event) -> None:
+        match event:
+            case ev.RunStarted():
+                self.workflow, self.version, self.fingerprint = event.workflow, event.version, event.fingerprint
+                self.inputs, self.started_at = event.inputs, event.at
+            case ev.RunResumed():
+                self._apply_resumed(event)
+            case ev.RunFailed():
+                self.ended_at, self.failed_steps, self.error = event.at, event.steps, event.error
+            case ev.RunCancelled():
+                self.ended_at, self.reason = event.at, event.reason
+            case ev.RunCompleted():
+                self.ended_at = event.at
+            case _:
+                pass
+
+    def _apply_resumed(self, event: ev.RunResumed) -> None:
+        retry = event.reason == "retry"
+        for record in self.steps.values():
+            undone = record.name in self.failed_steps or record.cause in UNDONE_CAUSES
+            status = status_after_resume(record.status, retry=retry, undone=undone)
+            if status is not record.status:
+                record.status = status
+                record._reset()
+        self.fingerprint, self.ended_at, self.failed_steps, self.error = event.fingerprint, None, (), ""

@@ -1,0 +1,89 @@
+"""The graph as integers, in definition order: what the machine counts with."""
+
+from collections.abc import Iterator, Sequence
+
+from .dag import Dag
+from .definition import FromOutputs, FromStep, Node
+from .options import Join, Quorum
+from .references import Condition, alternatives
+
+_NONE: tuple[int, ...] = ()
+
+
+class Plan:
+    """
+    A compiled graph, prepared for counting. Steps are numbered in definition order, so that smaller is earlier.
+
+    Attributes:
+        nodes: Number -> the step.
+        index: Name -> number.
+        order: All numbers, dependencies before dependents.
+        parents: Number -> the numbers of all it waits for.
+        children: Number -> the numbers of all that wait for it.
+        sources: Number -> the numbers of those whose output it reads, as arguments or in its condition.
+        reader_count: Number -> how many steps read its output.
+        gates: Number -> those of its dependencies that only its condition names: they have no vote in its join.
+            Only for joins that count votes.
+    """
+
+    __slots__ = (
+        "children", "deadline", "fail_fast", "gates", "index", "nodes", "order", "parents", "reader_count", "sources",
+    )  # fmt: skip
+
+    def __init__(self, dag: Dag) -> None:
+        by_position = sorted(dag.nodes.values(), key=lambda node: node.position)
+        self.nodes: list[Node] = by_position
+        self.index = {node.name: number for number, node in enumerate(by_position)}
+        self.order = [self.index[name] for name in dag.nodes]
+        self.parents = [self._numbers(node.dependencies) for node in by_position]
+        self.sources = [self._numbers(dict.fromkeys(_sources(node))) for node in by_position]
+        self.children = _reversed(self.parents)
+        self.reader_count = [len(readers) for readers in _reversed(self.sources)]
+        self.gates: dict[int, frozenset[int]] = {
+            number: frozenset(self._numbers(tuple(node.asked)))
+            for number, node in enumerate(by_position)
+            if node.asked and node.options.join is not Join.ALL
+        }
+        self.deadline = dag.options.deadline
+        self.fail_fast = dag.options.fail_fast
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def _numbers(self, names: "Sequence[str] | dict[str, None]") -> tuple[int, ...]:
+        return tuple([self.index[name] for name in names]) if names else _NONE
+
+    def counts_votes(self, number: int) -> bool:
+        """Whether the join of this step may be decided before all it waits for has ended."""
+        join = self.nodes[number].options.join
+        return join is Join.FIRST or isinstance(join, Quorum)
+
+
+def _reversed(edges: Sequence[tuple[int, ...]]) -> list[Sequence[int]]:
+    result: list[Sequence[int]] = [_NONE] * len(edges)
+    for number, targets in enumerate(edges):
+        for target in targets:
+            known = result[target]
+            if isinstance(known, list):
+                known.append(number)
+            else:
+                result[target] = [number]
+    return result
+
+
+def condition_steps(node: Node) -> Iterator[str]:
+    """The names of the steps whose outputs the condition of this one asks for."""
+    if isinstance(node.options.when, Condition):
+        for test in node.options.when.tests():
+            yield from (ref.name for ref in alternatives(test.ref))
+
+
+def _argument_steps(node: Node) -> Iterator[str]:
+    for argument in node.arguments:
+        if isinstance(argument.binding, FromStep | FromOutputs):
+            yield from argument.binding.steps
+
+
+def _sources(node: Node) -> Iterator[str]:
+    yield from _argument_steps(node)
+    yield from condition_steps(node)

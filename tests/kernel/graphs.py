@@ -1,0 +1,88 @@
+"""Graphs without code, and machines over them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchwf.core.dag import Dag
+from orchwf.core.definition import Node
+from orchwf.core.events import ErrorInfo, Event, StepStarted
+from orchwf.core.machine import Machine, Verdict
+from orchwf.core.options import Join, StepOptions, WorkflowOptions
+from orchwf.core.outcome import Begun, Ended, Granted, Happening, Outcome, Raised, Returned
+from orchwf.core.plan import Plan
+
+BEGUN = Begun("Flow", "1", "f", "{}")
+BROKEN = ErrorInfo("ValueError", "broken")
+
+
+def node(name: str, *dependencies: str, absorbs: Iterable[str] = (), **options: Any) -> Node:
+    """A step that waits for these others; it bears that those in `absorbs` have no output."""
+    needs = frozenset(dependencies) - set(absorbs) if options.get("join", Join.ALL) is Join.ALL else frozenset[str]()
+    return Node(name=name, dependencies=dependencies, needs=needs, options=StepOptions(**options))
+
+
+def dag_of(*nodes: Node, **options: Any) -> Dag:
+    """The graph of these steps, which have to be in topological order; that is their order of definition, too."""
+    import attrs
+
+    placed = {each.name: attrs.evolve(each, position=position) for position, each in enumerate(nodes)}
+    return Dag(name="Flow", nodes=placed, options=WorkflowOptions(**options))
+
+
+class Life:
+    """A run that lives through a machine: every ready step is started at once, and its log is kept."""
+
+    def __init__(self, *nodes: Node, verdicts: Mapping[str, Verdict] | None = None, **options: Any) -> None:
+        self.plan = Plan(dag_of(*nodes, **options))
+        self.verdicts = dict(verdicts or {})
+        self.machine = self.new_machine()
+        self.log: list[Event] = []
+        self.now = 100.0
+        self.turn(BEGUN)
+
+    def new_machine(self) -> Machine:
+        return Machine("r", self.plan, lambda machine, each: self.verdicts.get(each.name))
+
+    def turn(self, *happened: Happening) -> list[str]:
+        """What followed, as `kind step`; all that became ready was granted."""
+        before = len(self.log)
+        turn = self.machine.turn(happened, self.now)
+        self.log += turn.events
+        while turn.ready:
+            turn = self.machine.turn([Granted(step) for step in turn.ready], self.now)
+            self.log += turn.events
+        return [spoken(event) for event in self.log[before:]]
+
+    def number(self, name: str) -> int:
+        return self.plan.index[name]
+
+    def ends(self, name: str, outcome: Outcome) -> list[str]:
+        step = self.number(name)
+        return self.turn(Ended(step, self.machine.attempts[step], outcome))
+
+    def returns(self, name: str, output: str = "1") -> list[str]:
+        return self.ends(name, Returned(output))
+
+    def fails(self, name: str, *, retryable: bool = True, spread: float = 1.0) -> list[str]:
+        return self.ends(name, Raised(error=BROKEN, retryable=retryable, spread=spread))
+
+    def status(self, name: str) -> str:
+        return str(self.machine.statuses[self.number(name)])
+
+    @property
+    def running(self) -> list[str]:
+        return [self.plan.nodes[step].name for step in self.machine.running]
+
+    def last(self, name: str) -> Event:
+        """The last event of this step."""
+        return next(event for event in reversed(self.log) if getattr(event, "step", None) == name)
+
+
+def spoken(event: Event) -> str:
+    """`kind step`, or the kind alone for an event of the run."""
+    step = getattr(event, "step", "")
+    return f"{event.kind} {step}".strip()
+
+
+def starts(events: Iterable[Event]) -> list[str]:
+    return [event.step for event in events if isinstance(event, StepStarted)]

@@ -1,0 +1,241 @@
+"""Replay equals life: any graph, any order of endings, crashes anywhere."""
+
+import random
+from typing import Any
+
+import attrs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchwf.core import events as ev
+from orchwf.core.definition import Argument, FromStep, Node
+from orchwf.core.events import Event, from_row, to_row
+from orchwf.core.history import History
+from orchwf.core.machine import Machine
+from orchwf.core.options import Join, Quorum, Retry
+from orchwf.core.outcome import CancelAsked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.plan import Plan
+from orchwf.core.state import RunStatus, StepStatus
+from tests.kernel.graphs import BEGUN, BROKEN, dag_of
+
+HISTORIES = 2000
+
+
+def random_node(draw: random.Random, name: str, earlier: list[str]) -> Node:
+    """A step with random dependencies among the earlier ones and random options."""
+    dependencies = tuple(draw.sample(earlier, min(len(earlier), draw.randint(0, 3))))
+    join: Any = Join.ALL
+    if dependencies and draw.random() < 0.4:
+        join = draw.choice([Join.ANY, Join.FIRST, Join.SETTLED, Quorum(draw.randint(1, len(dependencies)))])
+    absorbed = {each for each in dependencies if draw.random() < 0.3}
+    chosen = tuple(sorted(absorbed)) if len(absorbed) > 1 and draw.random() < 0.5 else ()
+    asked = frozenset(draw.sample(dependencies, 1)) if join is not Join.ALL and len(dependencies) > 2 else frozenset()
+    counted = len(dependencies) - len(asked)
+    if isinstance(join, Quorum) and join.count > counted:
+        join = Quorum(counted)
+    read = [each for each in dependencies if draw.random() < 0.7]
+    node = Node(
+        name=name,
+        dependencies=dependencies,
+        needs=frozenset(dependencies) - absorbed if join is Join.ALL else frozenset(),
+        choices=(chosen,) if chosen and join is Join.ALL else (),
+        asked=asked,
+        arguments=tuple(Argument(f"p{n}", FromStep((each,), maybe=True)) for n, each in enumerate(read)),
+    )
+    when = (lambda _: True) if draw.random() < 0.2 else None
+    options = attrs.evolve(
+        node.options,
+        join=join,
+        when=when,
+        required=draw.random() < 0.7,
+        cancel_rest=(join is Join.FIRST or isinstance(join, Quorum)) and draw.random() < 0.5,
+        retry=Retry(draw.choice([0, 0, 1, 3]), initial=draw.choice([0, 1, 60])),
+        total_timeout=draw.choice([None, None, 50.0]),
+        priority=draw.randint(-2, 2),
+    )
+    return attrs.evolve(node, options=options)
+
+
+def state_of(machine: Machine) -> dict[str, Any]:
+    """All that is true of a run; what only tells a turn where to look is left out."""
+    work_lists = {"plan", "_judge", "_touched", "_offered", "_timers", "_is_closed", "_is_late"}
+    return {name: value for name, value in vars(machine).items() if name not in work_lists}
+
+
+class Story:
+    """A run that lives a random life: the log, and what invariants it kept."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+        names = [f"s{n}" for n in range(self.draw.randint(1, 9))]
+        nodes = [random_node(self.draw, name, names[:n]) for n, name in enumerate(names)]
+        self.plan = Plan(
+            dag_of(*nodes, fail_fast=self.draw.random() < 0.7, deadline=self.draw.choice([None, None, 100.0]))
+        )
+        self.now = 1000.0
+        self.log: list[Event] = []
+        self.machine = self.fresh()
+        self.ready: list[int] = []
+        self.message_asked: str | None = None
+        self.follow(BEGUN)
+
+    def fresh(self) -> Machine:
+        # The answer to a condition depends on nothing but its step: it would be stored, and not asked again.
+        return Machine("r", self.plan, lambda _, node: "it is false" if int(node.name[1:]) % 3 == 0 else None)
+
+    def replayed(self) -> Machine:
+        machine = self.fresh()
+        machine.replay(from_row(to_row(event)) for event in self.log)
+        return machine
+
+    def follow(self, *happened: Any) -> None:
+        """One turn; then the log is written, and a machine made of it alone must be the same."""
+        turn = self.machine.turn(happened, self.now)
+        self.log += turn.events
+        self.ready += turn.ready
+        assert state_of(self.replayed()) == state_of(self.machine)
+        self.check_new(turn.events)
+
+    def check_new(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, ev.StepStarted):
+                before = self.log[: event.seq - 1]
+                self.check_start(event, before)
+
+    def check_start(self, event: ev.StepStarted, before: list[Event]) -> None:
+        """Invariants 2 and 3: it has not completed before, and what it needs has."""
+        completed = {each.step for each in before if isinstance(each, ev.StepCompleted)}
+        node = self.plan.nodes[self.plan.index[event.step]]
+        assert event.step not in completed
+        if node.options.join is Join.ALL:
+            assert node.needs <= completed
+            assert all(set(group) & completed for group in node.choices)
+        elif node.options.join is not Join.SETTLED:
+            wanted = node.options.join.count if isinstance(node.options.join, Quorum) else 1
+            assert len((set(node.dependencies) - node.asked) & completed) >= wanted
+
+    def crash(self) -> None:
+        """The process dies: the log is all there is, and another machine goes on with it."""
+        self.machine = self.replayed()
+        self.ready = []
+        messages = [CancelAsked("m", self.message_asked)] if self.message_asked is not None else []
+        self.follow(TakenUp("f"), *messages)
+
+    def step_on(self) -> None:
+        """One random thing happens."""
+        machine, draw = self.machine, self.draw
+        unwanted = machine.unwanted()
+        if unwanted:
+            step = draw.choice(unwanted)
+            self.follow(Ended(step, machine.attempts[step], draw.choice([Stopped(), Returned("1")])))
+        elif self.ready and draw.random() < 0.6:
+            self.follow(Granted(self.ready.pop(draw.randrange(len(self.ready)))))
+        elif machine.running and draw.random() < 0.8:
+            step = draw.choice(list(machine.running))
+            self.follow(Ended(step, machine.attempts[step], self.outcome()))
+        elif draw.random() < 0.05:
+            self.message_asked = "asked"
+            self.follow(CancelAsked("m", "asked"))
+        elif not machine.running and not self.ready:
+            due = machine.next_due()
+            assert due is not None, "the run neither ended nor waits for anything"
+            self.now = max(self.now, due)
+            self.follow()
+        else:
+            self.now += draw.random()
+
+    def outcome(self) -> Any:
+        kind = self.draw.random()
+        if kind < 0.55:
+            return Returned(str(self.draw.randint(0, 9)))
+        if kind < 0.65:
+            return SkippedItself("nothing to do")
+        return Raised(error=BROKEN, retryable=self.draw.random() < 0.8, spread=self.draw.random())
+
+    def live(self, crashes: float) -> None:
+        for _ in range(2000):
+            if self.machine.status.is_final:
+                return
+            if self.draw.random() < crashes:
+                self.crash()
+            else:
+                self.step_on()
+        raise AssertionError("the run does not end")
+
+
+@settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**48), crashes=st.sampled_from([0.0, 0.05, 0.3]))
+def test_replay_equals_life(seed: int, crashes: float):
+    """
+    Invariants 2, 3, 6, 7 and 10: after every turn a machine made of the log alone is the same as the one that lived;
+    no completed step starts again; nothing starts before what it needs; the run ends, once.
+    """
+    story = Story(seed)
+
+    story.live(crashes)
+
+    ends = [event for event in story.log if event.kind in ("run.completed", "run.failed", "run.cancelled")]
+    assert 1 == len(ends)
+    assert story.log[-1] is ends[0]
+    assert list(range(1, len(story.log) + 1)) == [event.seq for event in story.log]
+    assert all(status.is_final for status in story.machine.statuses)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**48))
+def test_a_failed_run_that_is_resumed_keeps_what_completed(seed: int):
+    """After a resume nothing that completed before starts again, and the run ends again."""
+    story = Story(seed)
+    story.live(0.05)
+    if story.machine.status is RunStatus.FAILED:
+        story.machine = story.replayed()
+        story.ready = []
+        story.follow(TakenUp("f", retry=True))
+
+        story.live(0.05)
+
+    completed = [event.step for event in story.log if isinstance(event, ev.StepCompleted)]
+    assert len(set(completed)) == len(completed)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**48))
+def test_history_agrees_with_the_machine(seed: int):
+    """The view for people and the state that decides have one table of transitions, and say the same."""
+    story = Story(seed)
+    story.live(0.1)
+    if story.machine.status is RunStatus.FAILED:
+        story.follow(TakenUp("f", retry=True))
+
+    history = History("r").extend(story.log)
+
+    names = [node.name for node in story.plan.nodes]
+    shown = [history.steps[name].status if name in history.steps else StepStatus.PENDING for name in names]
+    assert story.machine.statuses == shown
+    assert story.machine.status is history.status
+    assert story.machine.attempts == [history.steps[name].attempt if name in history.steps else 0 for name in names]
+
+
+def test_work_per_completion_does_not_grow_with_the_run():
+    """A chain of twice the length takes twice the calls: counted, not timed."""
+    import sys
+
+    def calls(length: int) -> int:
+        from tests.kernel.graphs import Life, node
+
+        life = Life(node("s0"), *(node(f"s{n}", f"s{n - 1}") for n in range(1, length)))
+        count = 0
+
+        def tick(frame: object, event: str, argument: object) -> None:
+            nonlocal count
+            count += event == "call"
+
+        sys.setprofile(tick)
+        for n in range(length):
+            life.machine.turn([Ended(n, 1, Returned("1"))], 1.0)
+            life.machine.turn([Granted(n + 1)] if n + 1 < length else [], 1.0)
+        sys.setprofile(None)
+        assert life.machine.status is RunStatus.COMPLETED
+        return count
+
+    assert calls(400) <= 2.05 * calls(200)

@@ -1,0 +1,92 @@
+"""The tables of transitions: every pair of state and event."""
+
+import pytest
+
+from orchwf.core.events import EVENT_TYPES, StepEvent
+from orchwf.core.state import (
+    RUN_TRANSITIONS,
+    STEP_TRANSITIONS,
+    RunStatus,
+    StepStatus,
+    next_run_status,
+    next_step_status,
+    status_after_resume,
+)
+from orchwf.errors import IllegalTransitionError
+
+STEP_KINDS = [kind for kind, cls in EVENT_TYPES.items() if issubclass(cls, StepEvent)]
+RUN_KINDS = [kind for kind in EVENT_TYPES if kind.startswith("run.")]
+
+STEP_TABLE = """
+             started  completed  retrying  failed  skipped  cancelled
+pending      running  -          -         failed  skipped  cancelled
+running      -        completed  retrying  failed  skipped  cancelled
+retrying     running  -          -         failed  -        cancelled
+completed    -        -          -         -       -        -
+failed       -        -          -         -       -        -
+skipped      -        -          -         -       -        -
+cancelled    -        -          -         -       -        -
+"""
+
+RUN_TABLE = """
+             started  paused  resumed  completed  failed  cancelled
+scheduled    running  -       -        -          -       -
+running      -        paused  running  completed  failed  cancelled
+paused       -        -       running  -          -       cancelled
+completed    -        -       -        -          -       -
+failed       -        -       running  -          -       -
+cancelled    -        -       -        -          -       -
+"""
+
+
+def cells(table: str, prefix: str) -> dict[tuple[str, str], str]:
+    header, *rows = [line.split() for line in table.strip().splitlines()]
+    return {
+        (row[0], f"{prefix}.{event}"): cell
+        for row in rows
+        for event, cell in zip(header, row[1:], strict=True)
+    }
+
+
+@pytest.mark.parametrize("status", StepStatus)
+@pytest.mark.parametrize("kind", STEP_KINDS)
+def test_every_pair_of_step_status_and_event(status: StepStatus, kind: str):
+    """The table says where it leads; a pair that is not in it raises."""
+    expected = cells(STEP_TABLE, "step")[status, kind]
+
+    if expected == "-":
+        with pytest.raises(IllegalTransitionError, match=f"step 'a' is '{status}', where '{kind}' may not happen"):
+            next_step_status("a", status, kind)
+    else:
+        assert expected == next_step_status("a", status, kind)
+
+
+@pytest.mark.parametrize("status", RunStatus)
+@pytest.mark.parametrize("kind", RUN_KINDS)
+def test_every_pair_of_run_status_and_event(status: RunStatus, kind: str):
+    """The table says where it leads; a pair that is not in it raises."""
+    expected = cells(RUN_TABLE, "run")[status, kind]
+
+    if expected == "-":
+        with pytest.raises(IllegalTransitionError, match="bug in orchwf"):
+            next_run_status("r", status, kind)
+    else:
+        assert expected == next_run_status("r", status, kind)
+
+
+def test_the_tables_are_whole():
+    """Every status and every event of them is in the written tables above."""
+    assert {(str(s), k) for s in StepStatus for k in STEP_KINDS} == set(cells(STEP_TABLE, "step"))
+    assert {(str(s), k) for s in RunStatus for k in RUN_KINDS} == set(cells(RUN_TABLE, "run"))
+    assert set(STEP_TRANSITIONS) < {(s, k) for s in StepStatus for k in STEP_KINDS}
+    assert set(RUN_TRANSITIONS) < {(s, k) for s in RunStatus for k in RUN_KINDS}
+
+
+@pytest.mark.parametrize("status", StepStatus)
+@pytest.mark.parametrize("retry", [True, False])
+@pytest.mark.parametrize("undone", [True, False])
+def test_after_a_resume(status: StepStatus, retry: bool, undone: bool):
+    """What was in flight runs again; with retry so does what ended with the failure of the run. Completed stays."""
+    again = status is StepStatus.RUNNING or (retry and undone and status.is_final)
+
+    assert (StepStatus.PENDING if again else status) is status_after_resume(status, retry=retry, undone=undone)

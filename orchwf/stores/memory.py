@@ -1,0 +1,157 @@
+"""The store that forgets: everything in this process's memory, for tests and for trying things out."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from ..core.events import Event, SignalReceived
+from ..errors import ConflictError, RunExistsError, RunNotFoundError, StoreError
+from ..ports import Append, Message, RunQuery, RunRecord
+from .labels import decode_labels, encode_labels, numbering_error
+
+
+class MemoryStore:
+    """
+    A `Store` that lives as long as the object does, and is shared by sharing the object.
+
+    Like the others it keeps metadata and tags as JSON has them: a tuple comes back as a list.
+    """
+
+    url = "memory:"
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._definitions: dict[str, str] = {}
+        self._last_number = 0
+        self._last_message = 0
+        self._is_closed = False
+
+    async def append(self, appends: Sequence[Append]) -> list[Exception | None]:
+        self._check_open()
+        return [self._append(append) for append in appends]
+
+    def _append(self, append: Append) -> Exception | None:
+        if error := numbering_error(append) or self._refusal(append):
+            return error
+        if append.create is not None:
+            try:
+                self._create(append.create)
+            except StoreError as error:
+                return error
+        self._write(self._runs[append.run_id], append)
+        return None
+
+    def _refusal(self, append: Append) -> Exception | None:
+        run = self._runs.get(append.run_id)
+        if append.create is not None:
+            return RunExistsError(append.run_id) if run else None
+        if run is None:
+            return RunNotFoundError(append.run_id, self.url)
+        return None if len(run.events) == append.expected else ConflictError(append.run_id, append.expected)
+
+    def _create(self, record: RunRecord) -> None:
+        metadata, tags = decode_labels(*encode_labels(record))
+        self._last_number += 1
+        record = attrs.evolve(record, metadata=metadata, tags=tags, number=self._last_number)
+        self._runs[record.id] = _Run(record, fingerprints={record.fingerprint})
+
+    def _write(self, run: "_Run", append: Append) -> None:
+        run.events.extend(append.events)
+        for event in append.events:
+            if isinstance(event, SignalReceived):
+                run.seen.add(event.message_id)
+                run.inbox.pop(event.message_id, None)
+        if append.summary is not None:
+            run.record = attrs.evolve(run.record, **attrs.asdict(append.summary))
+        if append.definition is not None:
+            run.fingerprints.add(run.record.fingerprint)
+            self._definitions.setdefault(run.record.fingerprint, append.definition)
+
+    async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
+        self._check_open()
+        run = self._runs.get(run_id)
+        if run is None:
+            return []
+        start = max(after, 0)
+        return run.events[start:] if limit is None else run.events[start : start + limit]
+
+    async def get(self, run_id: str) -> RunRecord | None:
+        self._check_open()
+        run = self._runs.get(run_id)
+        return _copy(run.record) if run else None
+
+    async def runs(self, query: RunQuery) -> list[RunRecord]:
+        self._check_open()
+        records = (run.record for run in reversed(self._runs.values()))
+        return [_copy(record) for record in records if _matches(record, query)][: query.limit]
+
+    async def definition(self, fingerprint: str) -> str | None:
+        self._check_open()
+        return self._definitions.get(fingerprint)
+
+    async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
+        self._check_open()
+        run = self._runs.get(run_id)
+        if run is None or run.record.owner != previous:
+            return False
+        run.record = attrs.evolve(run.record, owner=owner)
+        return True
+
+    async def send(self, message: Message) -> None:
+        self._check_open()
+        run = self._runs.get(message.run_id)
+        if run is None:
+            raise RunNotFoundError(message.run_id, self.url)
+        if message.id not in run.seen:
+            self._last_message += 1
+            run.seen.add(message.id)
+            run.inbox[message.id] = (self._last_message, message)
+
+    async def inbox(self, owner: str) -> list[Message]:
+        self._check_open()
+        waiting = [entry for run in self._runs.values() if run.record.owner == owner for entry in run.inbox.values()]
+        return [message for _, message in sorted(waiting, key=lambda entry: entry[0])]
+
+    async def delete(self, run_ids: Sequence[str]) -> int:
+        self._check_open()
+        deleted = [run for run_id in run_ids if (run := self._runs.pop(run_id, None))]
+        unused = {fingerprint for run in deleted for fingerprint in run.fingerprints}
+        unused.difference_update(*(run.fingerprints for run in self._runs.values()))
+        for fingerprint in unused:
+            self._definitions.pop(fingerprint, None)
+        return len(deleted)
+
+    async def close(self) -> None:
+        self._is_closed = True
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreError("the store memory: is closed; open another one")
+
+
+@attrs.define(eq=False)
+class _Run:
+    """One run: `seen` has the ids of all messages it ever got, `inbox` those not folded in: id -> (order, message)."""
+
+    record: RunRecord
+    events: list[Event] = attrs.field(factory=list)
+    fingerprints: set[str] = attrs.field(factory=set)
+    seen: set[str] = attrs.field(factory=set)
+    inbox: dict[str, tuple[int, Message]] = attrs.field(factory=dict)
+
+
+def _copy(record: RunRecord) -> RunRecord:
+    metadata, tags = decode_labels(*encode_labels(record))
+    return attrs.evolve(record, metadata=metadata, tags=tags)
+
+
+def _matches(record: RunRecord, query: RunQuery) -> bool:
+    return (
+        (query.workflow is None or record.workflow == query.workflow)
+        and (query.statuses is None or record.status in query.statuses)
+        and all(record.tags.get(key) == value for key, value in query.tags.items())
+        and (query.since is None or record.created_at >= query.since)
+        and (query.until is None or record.created_at < query.until)
+        and (query.id_prefix is None or record.id.startswith(query.id_prefix))
+        and (query.before is None or record.number < query.before)
+    )

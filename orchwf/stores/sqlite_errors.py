@@ -1,0 +1,37 @@
+"""What SQLite's errors mean to the person who operates the store."""
+
+import sqlite3
+from pathlib import Path
+
+from ..errors import StoreBusyError, StoreError
+
+BUSY_TIMEOUT = 5.0
+"""How long to wait for another process that writes, in seconds."""
+
+_REASONS = {
+    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable for this user",
+    sqlite3.SQLITE_PERM: "permission is denied; make the file and its folder writable for this user",
+    sqlite3.SQLITE_AUTH: "permission is denied; make the file and its folder writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; see that file and folder exist and are writable for this user",
+    sqlite3.SQLITE_FULL: "the disk is full; make room, then go on: what was acknowledged is safe",
+    sqlite3.SQLITE_IOERR: "the disk or the file system reported a fault; look at it before going on",
+    sqlite3.SQLITE_NOTADB: "it is not a SQLite database; give another path, or move that file away",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a backup, or save what can be read with: sqlite3 FILE .recover",
+}
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """One clear error about the store in this file: the path, the reason, and the way out."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is a subdivision
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreBusyError(
+            f"the store {path} is busy: another process has held its lock for more than {BUSY_TIMEOUT:g} s; "
+            "try again, or find and stop that process"
+        )
+    reason = _REASONS.get(code)
+    return unusable(path, f"{reason} (SQLite says: {error})" if reason else f"SQLite says: {error}")
+
+
+def unusable(path: Path, reason: str) -> StoreError:
+    """The error that says why the store in this file cannot be used."""
+    return StoreError(f"the store {path} cannot be used: {reason}")

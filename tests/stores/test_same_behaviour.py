@@ -1,0 +1,109 @@
+"""Whatever is done to them, the store in memory and the one in a file answer alike."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchwf.core.events import Event
+from orchwf.core.state import RunStatus
+from orchwf.errors import OrchwfError
+from orchwf.ports import Append, Message, RunQuery, Store, Summary
+from orchwf.stores import MemoryStore
+from orchwf.stores.sqlite import open_sqlite
+
+from .samples import NOW, creation, received, started
+
+run_ids = st.sampled_from(["A1", "A2", "B1", "naïve\n'"])
+owners = st.sampled_from([None, "me", "you"])
+message_ids = st.sampled_from(["m1", "m2"])
+tags = st.dictionaries(st.sampled_from(["shop", "urgent"]), st.sampled_from(["eu", "us"]), max_size=2)
+statuses = st.sampled_from(list(RunStatus))
+summaries = st.none() | st.builds(Summary, status=statuses, fingerprint=st.sampled_from(["f1", "f2"]))
+times = st.integers(0, 5).map(lambda minutes: NOW + 60 * minutes)
+
+creations = st.builds(
+    creation,
+    run_ids,
+    tags=tags,
+    owner=owners,
+    status=statuses,
+    created_at=times,
+    workflow=st.sampled_from(["Orders", "Refunds"]),
+    definition=st.sampled_from([None, "{}"]),
+)
+
+
+@st.composite
+def continuations(draw: st.DrawFn) -> Append:
+    """An append whose `expected` is right now and then."""
+    expected = draw(st.integers(0, 3))
+    events: list[Event] = [
+        received(seq, draw(message_ids)) if draw(st.booleans()) else started(seq)
+        for seq in range(expected + 1, expected + 1 + draw(st.integers(0, 2)))
+    ]
+    definition = draw(st.sampled_from([None, None, "{}"]))
+    return Append(
+        run_id=draw(run_ids), expected=expected, events=events, summary=draw(summaries), definition=definition
+    )
+
+
+queries = st.builds(
+    RunQuery,
+    workflow=st.sampled_from([None, "Orders", "Refunds"]),
+    statuses=st.none() | st.lists(statuses, max_size=3),
+    tags=tags,
+    since=st.none() | times,
+    until=st.none() | times,
+    id_prefix=st.sampled_from([None, "", "A", "A1", "n"]),
+    before=st.none() | st.integers(0, 6),
+    limit=st.none() | st.integers(0, 4),
+)
+calls = st.one_of(
+    st.tuples(st.just("append"), st.lists(creations | continuations(), max_size=4)),
+    st.tuples(st.just("claim"), run_ids, owners, owners),
+    st.tuples(st.just("send"), st.builds(Message, run_id=run_ids, id=message_ids, signal=st.just("cancel"))),
+    st.tuples(st.just("delete"), st.lists(run_ids, max_size=2)),
+    st.tuples(st.just("runs"), queries),
+)
+
+
+async def answer(store: Store, call: tuple[object, ...]) -> object:
+    """What the store says to a call: values as they are, errors by class and arguments."""
+    name, *arguments = call
+    try:
+        if name == "claim":
+            run_id, owner, previous = arguments
+            return await store.claim(run_id, owner, previous=previous)  # type: ignore[arg-type]
+        value = await getattr(store, str(name))(*arguments)
+    except OrchwfError as error:
+        return type(error)
+    return [type(outcome) for outcome in value] if name == "append" else value
+
+
+async def everything(store: Store) -> list[object]:
+    """All that can be read from a store."""
+    runs = await store.runs(RunQuery())
+    logs = [await store.read(run.id) for run in runs]
+    inboxes = [await store.inbox(owner) for owner in ("me", "you")]
+    return [runs, logs, inboxes, await store.definition("f1"), await store.definition("f2")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(calls, min_size=1, max_size=25))
+def test_the_stores_answer_alike(history: list[tuple[object, ...]]):
+    """After every call the two stores have said the same and hold the same."""
+
+    async def compare() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            memory, sqlite = MemoryStore(), await open_sqlite(Path(folder) / "x.db", durability="process")
+            try:
+                for call in history:
+                    assert await answer(memory, call) == await answer(sqlite, call)
+                    assert await everything(memory) == await everything(sqlite)
+            finally:
+                await sqlite.close()
+
+    asyncio.run(compare())

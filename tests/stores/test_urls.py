@@ -1,0 +1,121 @@
+"""From a URL to a store."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchwf.errors import StoreError
+from orchwf.stores import MemoryStore, open_store
+from orchwf.stores.urls import Durability, sqlite_url
+
+from .samples import creation, record, written
+
+
+async def test_memory_gives_a_new_store_each_time():
+    """Two stores opened by the same URL share nothing."""
+    one, other = await open_store("memory:"), await open_store("memory:")
+
+    await written(one, creation("A1"))
+
+    assert isinstance(one, MemoryStore)
+    assert await other.get("A1") is None
+
+
+async def test_a_store_comes_back_as_it_is():
+    """What is open already is not opened again."""
+    store = MemoryStore()
+
+    assert await open_store(store) is store
+
+
+async def test_three_slashes_are_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is resolved at once: the store stays where it is when the process goes elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    store = await open_store("sqlite:///orders.db")
+
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    await written(store, creation("A1"))
+    await store.close()
+
+    assert f"sqlite:///{tmp_path}/orders.db" == store.url
+    assert ["elsewhere", "orders.db"] == sorted(os.listdir(tmp_path))
+
+
+async def test_four_slashes_are_an_absolute_path(tmp_path: Path):
+    """The URL that the store then shows opens it again."""
+    first = await open_store(f"sqlite:///{tmp_path}/orders.db")
+    await written(first, creation("A1"))
+    await first.close()
+
+    again = await open_store(first.url, must_exist=True)
+
+    assert record(number=1) == await again.get("A1")
+    await again.close()
+
+
+@pytest.mark.parametrize("name", ["two words.db", "50%.db", "why?.db", "a#b.db", "naïve 注文.db", "a&b=c+d.db"])
+async def test_odd_characters_in_a_path_are_escaped(tmp_path: Path, name: str):
+    """Any name of a file has a URL, and the store shows it."""
+    store = await open_store(sqlite_url(tmp_path / name, "power"))
+    shown = store.url
+    await store.close()
+
+    again = await open_store(shown, must_exist=True)
+    await again.close()
+
+    assert [name] == os.listdir(tmp_path)
+    assert shown == again.url
+
+
+@pytest.mark.parametrize(
+    ("query", "argument", "synchronous"),
+    [("", None, 2), ("?durability=power", None, 2), ("?durability=process", None, 1), ("", "process", 1),
+     ("?durability=process", "power", 2)],
+)  # fmt: skip
+async def test_durability_is_an_option_of_the_url(
+    tmp_path: Path, query: str, argument: Durability | None, synchronous: int
+):
+    """`power` is FULL, `process` is NORMAL; the argument counts more than the URL."""
+    store = await open_store(f"sqlite:///{tmp_path}/orders.db{query}", durability=argument)
+
+    mode = await store._connection.call(lambda db: db.execute("PRAGMA synchronous").fetchone()[0])  # type: ignore[attr-defined]
+    await store.close()
+
+    assert synchronous == mode
+    assert (synchronous == 1) == store.url.endswith("?durability=process")
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("orders.db", "'sqlite:///orders.db'"),
+        ("data/orders.db", "'sqlite:///data/orders.db'"),
+        ("C:\\data\\orders.db", "'sqlite:///C:/data/orders.db'"),
+        ("sqlte:///orders.db", "did you mean 'sqlite'"),
+        ("sqlite3:///orders.db", "did you mean 'sqlite'"),
+        ("memry:", "did you mean 'memory:'"),
+        ("memory", "did you mean 'memory:'"),
+        ("sqlite", "did you mean 'sqlite:///"),
+        ("mysql://host/db", "no kind of store 'mysql'"),
+        ("", "a store is one of"),
+        ("memory:orders", "nothing to name"),
+        ("sqlite:orders.db", "'sqlite:///orders.db'"),
+        ("sqlite://orders.db", "'sqlite:///orders.db'"),
+        ("sqlite://", "three slashes"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "'memory:'"),
+        ("sqlite:///a%00b", "names no file"),
+        ("sqlite:///orders.db?durability=none", "'power' or 'process', not 'none'"),
+        ("sqlite:///orders.db?sync=off", "the option 'sync'"),
+        ("postgresql://me:secret@host/db", "a later release"),
+    ],
+)
+async def test_what_is_no_url_of_a_store_is_explained(url: str, hint: str):
+    """The error says what there is, and guesses what was meant; a password is not repeated."""
+    with pytest.raises(StoreError) as caught:
+        await open_store(url)
+
+    assert hint in str(caught.value)
+    assert "secret" not in str(caught.value)

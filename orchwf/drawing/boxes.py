@@ -1,0 +1,93 @@
+"""What is written in the box of a shape, how large that is, and what is said when somebody points at it."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import attrs
+
+from .labels import pixels, shorten, visible
+from .picture import STATUSES, Shape
+from .summary import GroupShape, counts_text
+
+_LABEL_SIZE, SMALL_SIZE = 13.0, 11.0
+_MAX_TEXT = 216.0
+_MIN_WIDTH = 76.0
+PADDING = 12.0
+LINE = 15.0
+ICON_ROOM = 15.0
+
+
+@attrs.frozen
+class Line:
+    """One line of text in a box, and the status whose icon stands before it."""
+
+    text: str
+    css: str
+    size: float
+    icon: str = ""
+
+    @property
+    def width(self) -> float:
+        return pixels(self.text, self.size) + (ICON_ROOM if self.icon else 0.0)
+
+
+def lines_of(shape: Shape, prefix: str) -> list[Line]:
+    """What is written in a box: the name; the status and what came of it; what is special about the step."""
+    label = visible(shape.label).removeprefix(prefix)
+    lines = [Line(_fitted(label, _LABEL_SIZE), "name", _LABEL_SIZE)]
+    if isinstance(shape, GroupShape):
+        lines += _counted(shape)
+    elif outcome := _outcome(shape):
+        icon = shape.status if shape.status in STATUSES else ""
+        lines.append(Line(_fitted(outcome, SMALL_SIZE), "state", SMALL_SIZE, icon))
+    if traits := _traits(shape):
+        lines.append(Line(_fitted(traits, SMALL_SIZE), "trait", SMALL_SIZE))
+    return lines
+
+
+def _counted(shape: GroupShape) -> Iterator[Line]:
+    """How many steps of a group have which status, two on a line, or some of their names."""
+    counts = [counts_text(dict(shape.counts[at : at + 2])) for at in range(0, len(shape.counts), 2)]
+    for at, text in enumerate(counts):
+        icon = shape.status if not at else ""
+        yield Line(_fitted(visible(text), SMALL_SIZE), "state" if not at else "trait", SMALL_SIZE, icon)
+    if shape.names:
+        yield Line(_some_of(shape.names), "trait", SMALL_SIZE)
+
+
+def _some_of(names: Sequence[str]) -> str:
+    """As many of the names as fit on a line, at least a part of the first."""
+    text = _fitted(names[0], SMALL_SIZE)
+    for name in names[1:]:
+        if pixels(f"{text}, {name}, …", SMALL_SIZE) > _MAX_TEXT:
+            return f"{text}, …"
+        text = f"{text}, {name}"
+    return text
+
+
+def _outcome(shape: Shape) -> str:
+    status = "" if isinstance(shape, GroupShape) else visible(shape.status)
+    return " · ".join(filter(None, (status, visible(shape.detail))))
+
+
+def _traits(shape: Shape) -> str:
+    kind = "" if shape.kind == "step" else visible(shape.kind)
+    condition = f"when {visible(shape.condition)}" if shape.condition else ""
+    return " · ".join(filter(None, (kind, "" if shape.required else "optional", condition)))
+
+
+def _fitted(text: str, size: float) -> str:
+    return shorten(text, _MAX_TEXT, partial(pixels, size=size))
+
+
+def size_of(lines: Sequence[Line]) -> tuple[float, float]:
+    """The width and height of a box with these lines."""
+    width = max(line.width for line in lines) + 2 * PADDING
+    return max(_MIN_WIDTH, round(width)), 16.0 + LINE * len(lines)
+
+
+def tooltip(shape: Shape) -> str:
+    """The full name, then all that the box says, a line each."""
+    rows = [visible(shape.label), _outcome(shape), _traits(shape)]
+    rows += [visible(row) for row in shape.tooltip.splitlines()]
+    return "\n".join(filter(None, rows))

@@ -1,0 +1,44 @@
+"""The colours and lines of a picture as CSS: no variables, no fonts of its own, nothing that must be fetched."""
+
+from collections.abc import Sequence
+
+from .picture import STATUSES, Shape
+
+_FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Ubuntu,"Noto Sans","DejaVu Sans",Arial,sans-serif'
+_LIGHT = {"page": "#ffffff", "rim": "#d1d9e0", "box": "#f6f8fa", "line": "#818b98", "text": "#1f2328", "dim": "#59636e"}
+_DARK = {"page": "#0d1117", "rim": "#3d444d", "box": "#212830", "line": "#8b949e", "text": "#f0f6fc", "dim": "#a5aeb8"}
+
+
+def stylesheet(shapes: Sequence[Shape]) -> str:
+    """The rules for a picture with these shapes, first for light pages, then for dark ones."""
+    used = [status for status in STATUSES if any(shape.status == status for shape in shapes)]
+    fixed = (
+        f".orchwf text{{font-family:{_FONT};font-size:11px;white-space:pre}}"
+        ".orchwf .title{font-size:15px;font-weight:600}.orchwf .name{font-size:13px}"
+        ".orchwf .page,.orchwf .box{stroke-width:1}.orchwf .bar{stroke:none}"
+        ".orchwf .when .box{stroke-dasharray:5 3}.orchwf .optional .box{stroke-dasharray:1.5 3;stroke-linecap:round}"
+        ".orchwf .optional.when .box{stroke-dasharray:5 3 1 3}"
+        ".orchwf .arrow{fill:none;stroke-width:1.3}.orchwf .dashed{stroke-dasharray:4 4}"
+        ".orchwf .on,.orchwf .mid{text-anchor:middle}"
+        ".orchwf .on{stroke-width:4;stroke-linejoin:round;paint-order:stroke}"
+        ".orchwf .icon{fill:none;stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}"
+    )
+    return (
+        f"{fixed}{_colours(_LIGHT, used, 'light')}@media (prefers-color-scheme:dark){{{_colours(_DARK, used, 'dark')}}}"
+    )
+
+
+def _colours(base: dict[str, str], statuses: Sequence[str], scheme: str) -> str:
+    rules = (
+        f".orchwf text{{fill:{base['text']}}}.orchwf .trait,.orchwf .on{{fill:{base['dim']}}}"
+        f".orchwf .page{{fill:{base['page']};stroke:{base['rim']}}}.orchwf .on{{stroke:{base['page']}}}"
+        f".orchwf .box{{fill:{base['box']};stroke:{base['line']}}}"
+        f".orchwf .arrow{{stroke:{base['line']}}}.orchwf .head{{fill:{base['line']}}}"
+    )
+    for status in statuses:
+        fill, line = STATUSES[status].light if scheme == "light" else STATUSES[status].dark
+        rules += (
+            f".orchwf .{status} .box{{fill:{fill};stroke:{line}}}.orchwf .{status} .bar{{fill:{line}}}"
+            f".orchwf .{status} .icon{{stroke:{line}}}.orchwf .{status} .state{{fill:{line}}}"
+        )
+    return rules

@@ -253,7 +253,7 @@ class StoreError(OrchwfError):
 
 
 class StoreBusyError(StoreError):
-    """Another process held the lock of the store for too long. Nothing was written; the same call may be tried again."""
+    """Another process held the lock of the store for too long. Nothing was written; the call may be tried again."""
 
 
 class ConflictError(StoreError):

@@ -27,7 +27,8 @@ class RunRecord:
         ended_at: When it ended (epoch seconds); None while it has not.
         error: The headline of the failure, or the reason of the cancellation; empty otherwise.
         owner: Who executes it, as `Owner` text; None if nobody does.
-        number: Grows with each run of the store: the order of creation, and the cursor of a listing. 0 before it is stored.
+        number: Grows with each run of the store: the order of creation, and the cursor of a listing. 0 before it is
+            stored.
     """
 
     id: str
@@ -138,7 +139,7 @@ class Store(Protocol):
         ...
 
     async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
-        """The events of a run with a `seq` greater than `after`, in order, at most `limit`. Empty for an unknown run."""
+        """The events of a run with a `seq` greater than `after`, in order, at most `limit`; none of an unknown run."""
         ...
 
     async def get(self, run_id: str) -> RunRecord | None:

@@ -41,6 +41,7 @@ class StepRecord:
         reason: Why it was skipped or cancelled.
         cause: The kind of that reason, as in the event.
         output: The encoded output; None if it has none.
+        spent: How many attempts were made before its budget was last renewed.
     """
 
     name: str
@@ -53,6 +54,7 @@ class StepRecord:
     reason: str = ""
     cause: str = ""
     output: str | None = None
+    spent: int = 0
 
     @property
     def attempt(self) -> int:
@@ -174,4 +176,6 @@ class History:
             if status is not record.status:
                 record.status = status
                 record._reset()
+            if retry and not status.is_final:
+                record.spent = record.attempt
         self.fingerprint, self.ended_at, self.failed_steps, self.error = event.fingerprint, None, (), ""

@@ -1,8 +1,8 @@
 """
 What happens next in a run.
 
-`turn` is told what happened and says which events follow. `_decide_*` only reads; `_apply_*` alone changes, and only by an event,
-so that a machine to which a log is replayed equals the one that wrote it.
+`turn` is told what happened and says which events follow. `_decide_*` only reads; `_apply_*` alone changes, and only by
+an event, so that a machine to which a log is replayed equals the one that wrote it.
 """
 
 import heapq
@@ -464,8 +464,6 @@ class Machine:
                 self.failures[step] += 1
                 self.due[step] = event.due_at
                 heapq.heappush(self._timers, (event.due_at, step))
-                if step in self._spared:
-                    self._touched.append(step)
                 return
             case ev.StepCompleted():
                 if self._unread[step]:

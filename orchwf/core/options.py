@@ -92,16 +92,28 @@ class Quorum:
         return f"quorum({self.count})"
 
 
-def _filter_option(value: object) -> ErrorFilter:
-    classes = value if isinstance(value, tuple | list) else (value,)
-    if all(isinstance(cls, type) and issubclass(cls, BaseException) for cls in classes):
-        return tuple(classes)
-    if callable(value):
+def _filter_option(value: ErrorFilter) -> ErrorFilter:
+    if callable(value) and not isinstance(value, type):
         return value
+    classes: tuple[object, ...] = tuple(value) if isinstance(value, tuple | list) else (value,)
+    errors = tuple(each for each in classes if isinstance(each, type) and issubclass(each, BaseException))
+    if len(errors) == len(classes):
+        return errors
     raise bad_option(
         "Retry", f"retry_on and give_up_on take exception classes or a predicate, not {value!r}",
         "For example: retry_on=(ConnectionError, TimeoutError)",
     )  # fmt: skip
+
+
+def _check_multiplier(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value >= 1):
+        raise bad_option("Retry", f"Retry(multiplier=...) takes a number of at least 1, not {value!r}")
+
+
+def _check_jitter(instance: object, attribute: object, value: object) -> None:
+    if value not in ("full", None):
+        raise bad_option("Retry", f"Retry(jitter=...) takes 'full' or None, not {value!r}")
 
 
 def _interval(value: Duration) -> float:
@@ -134,22 +146,11 @@ class Retry:
 
     max_retries: int = attrs.field(validator=_at_least(0))
     initial: float = attrs.field(default=1.0, converter=_interval, kw_only=True)
-    multiplier: float = attrs.field(default=2.0, kw_only=True)
+    multiplier: float = attrs.field(default=2.0, validator=_check_multiplier, kw_only=True)
     max_interval: float = attrs.field(default=30.0, converter=_interval, kw_only=True)
-    jitter: Literal["full"] | None = attrs.field(default="full", kw_only=True)
+    jitter: Literal["full"] | None = attrs.field(default="full", validator=_check_jitter, kw_only=True)
     retry_on: ErrorFilter = attrs.field(default=(Exception,), converter=_filter_option, kw_only=True)
     give_up_on: ErrorFilter = attrs.field(default=(), converter=_filter_option, kw_only=True)
-
-    @multiplier.validator
-    def _check_multiplier(self, attribute: "attrs.Attribute[float]", value: float) -> None:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and value >= 1):
-            raise bad_option("Retry", f"Retry(multiplier=...) takes a number of at least 1, not {value!r}")
-
-    @jitter.validator
-    def _check_jitter(self, attribute: "attrs.Attribute[str]", value: object) -> None:
-        if value not in ("full", None):
-            raise bad_option("Retry", f"Retry(jitter=...) takes 'full' or None, not {value!r}")
 
     def bound(self, failures: int) -> float:
         """

@@ -127,7 +127,7 @@ class Story:
         unwanted = machine.unwanted()
         if unwanted:
             step = draw.choice(unwanted)
-            self.follow(Ended(step, machine.attempts[step], draw.choice([Stopped(), Returned("1")])))
+            self.follow(Ended(step, machine.attempts[step], Stopped() if draw.random() < 0.5 else Returned("1")))
         elif self.ready and draw.random() < 0.6:
             self.follow(Granted(self.ready.pop(draw.randrange(len(self.ready)))))
         elif machine.running and draw.random() < 0.8:

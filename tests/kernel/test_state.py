@@ -41,11 +41,7 @@ cancelled    -        -       -        -          -       -
 
 def cells(table: str, prefix: str) -> dict[tuple[str, str], str]:
     header, *rows = [line.split() for line in table.strip().splitlines()]
-    return {
-        (row[0], f"{prefix}.{event}"): cell
-        for row in rows
-        for event, cell in zip(header, row[1:], strict=True)
-    }
+    return {(row[0], f"{prefix}.{event}"): cell for row in rows for event, cell in zip(header, row[1:], strict=True)}
 
 
 @pytest.mark.parametrize("status", StepStatus)

@@ -16,7 +16,7 @@ np = pytest.importorskip("numpy")
     [
         np.float64(1.5), np.float32("inf"), np.float16(0.1), np.int8(-5), np.int64(2**62), np.uint64(2**64 - 1),
         np.bool_(True), np.str_("é"), np.str_(""), np.bytes_(b"x"), np.complex128(1 - 2j), np.longdouble("1.1"),
-        np.datetime64("2026-01-01T00:00", "ns"), np.timedelta64(5, "D"), np.datetime64("NaT"),
+        np.datetime64("2026-01-01T00:00", "ns"), np.timedelta64(5, "D"), np.datetime64("NaT", "s"),
     ],
     ids=repr,
 )  # fmt: skip

@@ -1,0 +1,318 @@
+"""From classes and functions to drafts: which steps a workflow has, over all its bases, and what each is made of."""
+
+import functools
+import hashlib
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .core import references
+from .core.compiler import compile_draft
+from .core.dag import DAG_ATTRIBUTE
+from .core.drafts import Body, StepDraft, WorkflowDraft
+from .core.names import bad_name
+from .core.options import StepOptions
+from .core.parsing import workflow_options
+from .core.references import Condition, Ref
+from .digest import code_digest
+from .errors import DefinitionError, Problem
+from .inputs import inputs_of, make_fields
+from .introspection import Reader, entrypoint_of, frame_names, location_of, place
+from .steps import CREATED, Step, make_step
+
+AnyStep = Step[Any, ..., Any, Any]
+
+_MADE = "__orchwf_made__"
+"""Where a class made by `make_workflow` keeps its steps: name -> step."""
+
+
+def compile_class(cls: Any, given: Mapping[str, object], frame: types.FrameType) -> type[Any]:
+    """
+    Make a class a workflow: its inputs, its steps, its graph.
+
+    Args:
+        given: The options of `@workflow(...)`.
+        frame: Where the class is decorated.
+
+    Raises:
+        DefinitionError: with everything that is wrong.
+    """
+    if not isinstance(cls, type):
+        message = f"@workflow decorates a class, not {cls!r}"
+        raise DefinitionError(getattr(cls, "__name__", repr(cls)), [Problem("bad-option", "", message)])
+    if DAG_ATTRIBUTE in vars(cls):
+        message = f"{cls.__name__} is a workflow already"
+        raise DefinitionError(cls.__name__, [Problem("bad-option", "", message, hint="Decorate it once.")])
+    location, names = place(frame.f_code.co_filename, frame.f_lineno), frame_names(frame)
+    problems = [*_lost_steps(cls), *_reserved(cls, location), *make_fields(cls, location)]
+    collected = _collect(cls)
+    problems += _aliases(cls, collected)
+    reader = Reader(cls, names)
+    drafts = [
+        _draft(step, _node_name(attribute, step), reader.body(step.function, is_method=_is_method(step)), cls)
+        for attribute, step in collected.items()
+    ]
+    return _finish(cls, given, drafts, _finder(cls, collected), problems, frame)
+
+
+def _finish(
+    cls: type[Any],
+    given: Mapping[str, object],
+    drafts: Sequence[StepDraft],
+    find: Callable[[Ref[Any]], str | None],
+    problems: Sequence[Problem],
+    frame: types.FrameType,
+) -> type[Any]:
+    options, wrong = workflow_options(given)
+    known = {**frame.f_globals, **frame_names(frame)}
+    inputs, unresolved = inputs_of(cls, known) if hasattr(cls, "__attrs_attrs__") else ([], [])
+    draft = WorkflowDraft(
+        name=options.name or cls.__name__,
+        version=options.version,
+        description=inspect.cleandoc(vars(cls).get("__doc__") or ""),
+        inputs=inputs,
+        steps=drafts,
+        find=find,
+        options=options.options,
+        workflow=cls,
+        entrypoint=entrypoint_of(cls),
+        problems=(*wrong, *problems),
+        location=place(frame.f_code.co_filename, frame.f_lineno),
+        unresolved=tuple(unresolved),
+    )
+    setattr(cls, DAG_ATTRIBUTE, compile_draft(draft))
+    return cls
+
+
+def _lost_steps(cls: type) -> list[Problem]:
+    """Steps that were made in the body of a class and are not in it any more: something took their name."""
+    problems = []
+    for base in cls.__mro__:
+        present = {id(_unwrapped(value)) for value in vars(base).values()}
+        for step in vars(base).get(CREATED, ()):
+            if id(step) in present:
+                continue
+            name = step.name
+            other = location_of(_unwrapped(vars(base).get(name)))
+            if name in vars(base):
+                place_of_it = f" at {other}" if other else ""
+                message = (
+                    f"{base.__name__} defines {name!r} twice: the second definition{place_of_it} replaces this step"
+                )
+                hint = "Rename one of them; @step is the outermost decorator."
+            else:
+                message = f"step {name!r} was made in {base.__name__}, but is no attribute of it"
+                hint = "Assign it to a name of the class."
+            problems.append(Problem("duplicate-name", name, message, location_of(step), hint))
+    return problems
+
+
+def _unwrapped(value: object) -> object:
+    return value.__func__ if isinstance(value, staticmethod) else value
+
+
+def _reserved(cls: type, location: str) -> list[Problem]:
+    problems = []
+    for name, value in vars(cls).items():
+        if isinstance(value, Step) and name.startswith("__") and name.endswith("__"):
+            message = f"a step cannot be called {name!r}: Python calls it itself"
+            problems.append(Problem("reserved-name", name, message, location_of(value), "Rename it."))
+        elif name == "__init__" and isinstance(value, types.FunctionType) and "__attrs_attrs__" not in vars(cls):
+            message = f"{cls.__name__} has an __init__, but a run makes the instance from its inputs"
+            hint = "Annotate the inputs as attributes; for more, define __attrs_post_init__."
+            problems.append(Problem("reserved-name", "", message, location_of(value) or location, hint))
+    return problems
+
+
+def _collect(cls: type) -> dict[str, AnyStep]:
+    """
+    Attribute -> step, by the rules of attribute look-up, in the order of definition, bases first.
+
+    What overrides a step without being decorated becomes a step with the same options, and the class gets it.
+    """
+    found: dict[str, object] = {}
+    overridden: dict[str, AnyStep] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        for name, value in {**vars(base), **vars(base).get(_MADE, {})}.items():
+            found[name] = value
+            if isinstance(inner := _unwrapped(value), Step):
+                overridden[name] = inner
+    steps: dict[str, AnyStep] = {}
+    for name, value in found.items():
+        if isinstance(value, Step):
+            steps[name] = value
+        elif name in overridden:
+            steps[name] = _as_step(cls, name, value, overridden[name])
+    return steps
+
+
+def _as_step(cls: type, name: str, value: Any, base: AnyStep) -> AnyStep:
+    if isinstance(value, staticmethod) and isinstance(value.__func__, Step):
+        step: AnyStep = Step(staticmethod(value.__func__.function), base.options, base.problems)
+    else:
+        step = Step(value, base.options)
+    step.__set_name__(cls, name)
+    setattr(cls, name, step)
+    return step
+
+
+def _aliases(cls: type, collected: Mapping[str, AnyStep]) -> list[Problem]:
+    """One step under two names of a class: it would run twice, and nobody could tell which output is meant."""
+    first: dict[int, str] = {}
+    problems = []
+    for name, step in collected.items():
+        other = first.setdefault(id(step), name)
+        if other != name and step.owner is not None:
+            message = f"{name!r} is the step {other!r} again"
+            hint = f"Make it a step of its own:  {name} = step({other}.function)"
+            problems.append(Problem("duplicate-name", name, message, location_of(step), hint))
+    return problems
+
+
+def _is_method(step: AnyStep) -> bool:
+    # A step without an owner is one of `make_workflow`, which this class inherits.
+    return step.owner is not None and not step.is_static
+
+
+def _node_name(attribute: str, step: AnyStep) -> str:
+    return step.name if step.owner is not None else attribute
+
+
+def _draft(step: AnyStep, name: str, body: Body, cls: type | None) -> StepDraft:
+    problems = tuple(
+        Problem(each.code, name, f"step {name!r}: {each.message}", each.location or body.location, each.hint)
+        for each in step.problems
+    )
+    digest = None
+    if step.options.when is not None and (own := _own_functions(step.options)):
+        digest = functools.cache(functools.partial(_digest_of_all, body.digest, own, cls))
+    return StepDraft(
+        name=name, body=body, options=step.options, attribute=step.attribute, problems=problems, digest=digest
+    )
+
+
+def _own_functions(options: StepOptions) -> list[Callable[..., object]]:
+    """The functions of the user's that decide whether the step runs."""
+    if not isinstance(options.when, Condition):
+        return [options.when] if options.when is not None else []
+    predicates = [test.predicate for test in options.when.tests()]
+    return [each for each in predicates if getattr(each, "__module__", "") != references.__name__]
+
+
+def _digest_of_all(body: Callable[[], str], own: Sequence[Callable[..., object]], cls: type | None) -> str:
+    parts = [body(), *(code_digest(function, cls) for function in own)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _finder(cls: type, collected: Mapping[str, AnyStep]) -> Callable[[Ref[Any]], str | None]:
+    """What a reference means in this class: what it has now under the name that the reference had in its class."""
+    names = {id(step): _node_name(attribute, step) for attribute, step in reversed(list(collected.items()))}
+    by_name = set(names.values())
+    mro = set(cls.__mro__)
+
+    def find(ref: Ref[Any]) -> str | None:
+        if id(ref) in names:
+            return names[id(ref)]
+        if not isinstance(ref, Step):
+            return None
+        if ref.owner in mro and ref.attribute in collected:
+            return _node_name(ref.attribute, collected[ref.attribute])
+        return ref.name if ref.owner is None and ref.name in by_name else None
+
+    return find
+
+
+def compile_functions(
+    name: str,
+    steps: Sequence[Callable[..., Any]] | Mapping[str, Callable[..., Any]],
+    inputs: Mapping[str, Any],
+    given: Mapping[str, object],
+    frame: types.FrameType,
+) -> type[Any]:
+    """
+    A workflow class of functions that take no `self`; arguments as of `make_workflow`.
+
+    Args:
+        frame: The caller's: the class is said to be defined there.
+
+    Raises:
+        DefinitionError: with everything that is wrong.
+    """
+    location = place(frame.f_code.co_filename, frame.f_lineno)
+    if reason := bad_name(name):
+        problem = Problem("bad-option", "", f"this cannot be the name of a workflow: {reason}", location)
+        raise DefinitionError(str(name), [problem])
+    options = dict(given)
+    cls: type[Any] = type(name, (), {"__module__": frame.f_globals.get("__name__", "__main__")})
+    cls.__doc__ = str(options.pop("description", "") or "")
+    problems = [*_declare(cls, inputs, location), *make_fields(cls, location)]
+    pairs = list(map(_own_name, steps)) if not isinstance(steps, Mapping) else list(map(_named_step, steps.items()))
+    _expose(cls, pairs)
+    names = frame_names(frame)
+    reader = Reader(None, names)
+    drafts = [_draft(step, key, reader.body(step.function, is_method=False), None) for key, step in pairs]
+    by_id = {id(step): key for key, step in reversed(pairs)}
+    keys = dict(pairs)
+
+    def find(ref: Ref[Any]) -> str | None:
+        if id(ref) in by_id:
+            return by_id[id(ref)]
+        # A step of the same name will do: names are what generated graphs are made by.
+        return ref.name if isinstance(ref, Step) and ref.owner is None and ref.name in keys else None
+
+    return _finish(cls, options, drafts, find, problems, frame)
+
+
+def _declare(cls: type, inputs: Mapping[str, Any], location: str) -> list[Problem]:
+    """Give a class these inputs, as if they had been written in its body."""
+    problems = []
+    annotations: dict[str, Any] = {}
+    for name, declared in inputs.items():
+        kind, *default = declared if isinstance(declared, tuple) else (declared,)
+        if not isinstance(name, str) or len(default) > 1:
+            message = f"an input is name: type, or name: (type, default), not {name!r}: {declared!r}"
+            problems.append(Problem("bad-option", "", message, location))
+            continue
+        annotations[name] = kind
+        if default and not name.startswith("__"):
+            setattr(cls, name, default[0])
+    cls.__annotations__ = annotations
+    return problems
+
+
+def _named_step(item: tuple[str, Any]) -> tuple[str, AnyStep]:
+    name, function = item
+    step: AnyStep = function if isinstance(function, Step) else make_step(function, {})
+    return (
+        (name, step) if isinstance(name, str) else _misnamed(str(name), step, Problem("bad-option", "", bad_name(name)))
+    )
+
+
+def _misnamed(name: str, step: AnyStep, problem: Problem) -> tuple[str, AnyStep]:
+    """The step under a name that says what it is, with the problem that it has none of its own."""
+    wrong: AnyStep = Step(step.function, step.options, (*step.problems, problem))
+    wrong.name = name
+    return name, wrong
+
+
+def _own_name(function: Any) -> tuple[str, AnyStep]:
+    step: AnyStep = function if isinstance(function, Step) else make_step(function, {})
+    if step.name in ("", "<lambda>"):
+        hint = "Give it one:  step(name='load')(function), or use a mapping {name: function}."
+        problem = Problem("not-a-function", "", "its function has no name", hint=hint)
+        return _misnamed(f"<{type(step.function).__name__}>", step, problem)
+    return step.name, step
+
+
+def _expose(cls: type, pairs: Sequence[tuple[str, AnyStep]]) -> None:
+    """Make steps attributes of their class where they can be; in any case they are found by name."""
+    setattr(cls, _MADE, dict(pairs))
+    for name, step in pairs:
+        if not isinstance(name, str) or not name.isidentifier() or name in cls.__annotations__ or hasattr(cls, name):
+            continue
+        shown = step
+        if name != step.name:
+            shown = Step(step.function, step.options, step.problems)
+            shown.name = name
+        setattr(cls, name, shown)

@@ -1,0 +1,131 @@
+"""What a body may know of the attempt that it is."""
+
+import logging
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    # For the type of one property only.
+    import structlog
+
+_current: ContextVar["StepContext"] = ContextVar("orchwf_current")
+
+
+@attrs.define
+class _Flag:
+    is_set: bool = False
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class StepContext:
+    """
+    One attempt of a step, as its body sees it: a parameter annotated with this class, or `orchwf.current()`.
+
+    It can be made by hand, to call a body in a test: `StepContext(run_id="test", step="charge")`.
+
+    Attributes:
+        run_id: The run.
+        workflow: The name of its workflow.
+        step: The name of the step.
+        item: Which item this is, of a step that runs once per item; None otherwise.
+        attempt: Which attempt this is, counted from 1.
+        max_attempts: How many there may be.
+        metadata: What the caller gave to the run: trace, correlation and business ids, say.
+    """
+
+    run_id: str = "test"
+    workflow: str = "test"
+    step: str = "test"
+    item: str | None = None
+    attempt: int = 1
+    max_attempts: int = 1
+    metadata: Mapping[str, object] = attrs.field(factory=dict)
+    _flag: _Flag = attrs.field(factory=_Flag, init=False, repr=False, eq=False)
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same in every attempt of this step, and in no other step or run: for services that know such keys."""
+        return f"{self.run_id}/{self.step}" if self.item is None else f"{self.run_id}/{self.step}/{self.item}"
+
+    @property
+    def cancelled(self) -> bool:
+        """
+        Whether this attempt was told to end: cancelled, or out of time.
+
+        A coroutine is cancelled anyway; a plain function, whose thread cannot be stopped, may look here and return.
+        """
+        return self._flag.is_set
+
+    def cancel(self) -> None:
+        """Make `cancelled` true. The engine calls it; in a test it shows how a body gives up."""
+        self._flag.is_set = True
+
+    @cached_property
+    def log(self) -> "structlog.stdlib.BoundLogger":
+        """
+        A structlog logger over the standard logger `orchwf.step`, with run, workflow, step and attempt bound.
+
+        It is silent until the application configures logging.
+        """
+        return _step_logger(self)
+
+
+def _step_logger(context: StepContext) -> "structlog.stdlib.BoundLogger":
+    import structlog  # With it comes rich where that is installed; few bodies log.
+
+    ours = logging.getLogger("orchwf")
+    if not ours.handlers:
+        # Without any handler the standard library prints warnings to stderr by itself.
+        ours.addHandler(logging.NullHandler())
+    # Structlog without a configuration prints to stdout; over a standard logger it does what that is told to.
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger("orchwf.step"),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.PositionalArgumentsFormatter(), _to_record],
+    )
+    bound = {"run_id": context.run_id, "workflow": context.workflow, "step": context.step, "attempt": context.attempt}
+    return logger.bind(**bound if context.item is None else {**bound, "item": context.item})
+
+
+# What a log record has of its own: a field of this name would make the standard library raise.
+_TAKEN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
+
+
+def _to_record(logger: object, method: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
+    passed_on = {key: event.pop(key) for key in ("exc_info", "stack_info", "stacklevel") if key in event}
+    text = str(event.pop("event", ""))
+    extra = {f"{key}_" if key in _TAKEN else key: value for key, value in event.items()}
+    return (text,), {**passed_on, "extra": extra}
+
+
+@contextmanager
+def running_in(context: StepContext) -> Iterator[None]:
+    """Make `current()` give this context for as long as the block runs, in this task or thread."""
+    token = _current.set(context)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> StepContext:
+    """
+    The context of the attempt whose body is running here.
+
+    Raises:
+        UsageError: no body is.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise UsageError(
+            "orchwf.current() is for the bodies of steps, and none is running here; "
+            "in a thread that a body starts itself, hand the context over"
+        ) from None

@@ -1,0 +1,290 @@
+"""Where each parameter of a step takes its value from, and so what the step waits for."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from ..errors import Problem
+from .definition import Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Node
+from .drafts import Parameter, StepDraft, WorkflowDraft
+from .options import Join, Quorum
+from .references import MISSING, Choice, Condition, Mode, Named, Ref, Source, alternatives
+from .suggestions import did_you_mean
+from .types import describe_type
+
+_MOST_HINTS = 20
+"""For so many problems a similar name is looked for; a generated graph may have thousands of them."""
+
+
+class Names:
+    """What a name or a reference means in one workflow."""
+
+    def __init__(self, draft: WorkflowDraft) -> None:
+        self.workflow = draft.name
+        self.positions: dict[str, int] = {}
+        for position, step in enumerate(draft.steps):
+            self.positions.setdefault(step.name, position)
+        self.optional = {step.name for step in draft.steps if not step.options.required}
+        self.inputs = {each.name: each for each in draft.inputs}
+        self.find = draft.find
+        self._aliases = {step.attribute: step.name for step in draft.steps if step.attribute}
+        self._hints_left = _MOST_HINTS
+
+    def named(self, name: str, owner: str) -> str | None:
+        """The step that is meant by a name: its own, that of its method, or a private one as it was written."""
+        if name in self.positions:
+            return name
+        if name in self._aliases:
+            return self._aliases[name]
+        private = f"_{owner.lstrip('_')}{name}" if name.startswith("__") else ""
+        return self._aliases.get(private)
+
+    def similar(self, name: str, extra: Iterable[str] = ()) -> str:
+        """A hint at a name that may have been meant."""
+        if self._hints_left == 0:
+            return ""
+        self._hints_left -= 1
+        return did_you_mean(name, [*self.positions, *extra], "steps")
+
+
+@attrs.define(kw_only=True)
+class _Reads:
+    """What one step waits for, and how."""
+
+    dependencies: dict[str, None] = attrs.field(factory=dict)
+    listed: set[str] = attrs.field(factory=set)
+    required: set[str] = attrs.field(factory=set)
+    absorbed: set[str] = attrs.field(factory=set)
+    conditional: set[str] = attrs.field(factory=set)
+    given: set[str] = attrs.field(factory=set)
+    choices: dict[tuple[str, ...], None] = attrs.field(factory=dict)
+
+
+class Wiring:
+    """
+    One step while it is bound; `node()` gives it as it is in the graph.
+
+    What cannot be bound is left out of the node and told in `problems`.
+    """
+
+    def __init__(self, step: StepDraft, names: Names, position: int) -> None:
+        self.step = step
+        self.names = names
+        self.position = position
+        self.problems: list[Problem] = []
+        self._reads = _Reads()
+
+    def node(self) -> Node:
+        """The step, bound. To be called once."""
+        step, body, options, reads = self.step, self.step.body, self.step.options, self._reads
+        for dependency in options.depends_on:
+            self._depend(dependency)
+        if isinstance(options.when, Condition):
+            options = attrs.evolve(options, when=options.when.rebound(self._ask))
+        arguments = self._arguments() if body.parameters or body.gathers or options.sources else ()
+        asked = frozenset(reads.conditional - reads.listed - reads.required - reads.absorbed)
+        if options.join is not Join.ALL:
+            self._check_join(options.join, asked)
+        return Node(
+            name=step.name,
+            function=body.function,
+            takes_self=body.takes_self,
+            is_async=body.is_async,
+            arguments=arguments,
+            dependencies=tuple(reads.dependencies),
+            needs=self._needs() if options.join is Join.ALL else frozenset(),
+            choices=tuple(reads.choices),
+            asked=asked,
+            position=self.position,
+            options=options,
+            returns=body.returns,
+            description=body.description,
+            location=body.location,
+            digest=step.digest or body.digest,
+        )
+
+    def _problem(self, code: str, message: str, hint: str = "") -> None:
+        step = self.step
+        self.problems.append(Problem(code, step.name, f"step {step.name!r} {message}", step.body.location, hint))
+
+    def _resolve(self, ref: Ref[Any] | str) -> tuple[str, ...]:
+        """The steps that are meant; those that there are none of are told and left out."""
+        if isinstance(ref, str):
+            found = self._by_name(ref)
+            return () if found is None else (found,)
+        each = (self._by_reference(alternative) for alternative in alternatives(ref))
+        return tuple(dict.fromkeys(name for name in each if name is not None))
+
+    def _by_name(self, name: str) -> str | None:
+        if name in self.names.positions:
+            return name
+        owner = getattr(self.step.body.function, "__qualname__", "").rpartition(".")[0].rpartition(".")[2]
+        found = self.names.named(name, owner)
+        if found is None:
+            workflow = self.names.workflow
+            hint = self.names.similar(name)
+            if name in self.names.inputs:
+                hint = f"{name!r} is an input of {workflow}: it is there from the start, nothing waits for it."
+            self._problem("unknown-dependency", f"depends on {name!r}, but {workflow} has no step of that name", hint)
+        return found
+
+    def _by_reference(self, ref: Ref[Any]) -> str | None:
+        found = self.names.find(ref)
+        if found is None:
+            other = getattr(ref, "__qualname__", "") or ref.name
+            workflow = self.names.workflow
+            hint = f"A workflow reads its own steps only: inherit from the one that has {ref.name!r}, or add it here."
+            self._problem("foreign-step", f"uses {other!r}, which is not a step of {workflow}", hint)
+        return found
+
+    def _depend(self, dependency: Ref[Any] | str) -> None:
+        names = self._resolve(dependency)
+        for name in names:
+            self._reads.dependencies[name] = None
+        if isinstance(dependency, Choice):
+            self._reads.absorbed.update(names)
+            self._reads.choices[names] = None
+        else:
+            self._reads.listed.update(names)
+
+    def _ask(self, ref: Ref[Any]) -> Ref[Any]:
+        names = self._resolve(ref)
+        self._reads.dependencies.update(dict.fromkeys(names))
+        self._reads.conditional.update(names)
+        return Named(names[0]) if len(names) == 1 else Choice(map(Named, names))
+
+    def _arguments(self) -> tuple[Argument, ...]:
+        body, sources = self.step.body, self.step.options.sources
+        arguments: list[Argument] = []
+        taken = {parameter.name for parameter in body.parameters}
+        for parameter in body.parameters:
+            source = sources.get(parameter.name, parameter.default)
+            binding = self._bind(parameter, source)
+            if binding is not None:
+                arguments.append(Argument(parameter.name, binding, parameter.is_positional_only))
+        for name in sources.keys() - taken if not body.gathers else ():
+            hint = did_you_mean(name, taken, "parameters")
+            self._problem("unbound-parameter", f"has no parameter {name!r}, for which depends_on gives a source", hint)
+        if body.gathers:
+            arguments += self._gather(taken)
+        self._check_gaps(arguments)
+        return tuple(arguments)
+
+    def _bind(self, parameter: Parameter, source: object) -> Binding | None:
+        if isinstance(source, Source):
+            return self._read(parameter, source)
+        own = self.names.named(parameter.name, "")
+        if own is not None:
+            return self._take(parameter, (own,), Mode.RESULT, f"{own}.result")
+        if parameter.name in self.names.inputs:
+            return FromInput(parameter.name)
+        if parameter.takes_context:
+            return FromContext()
+        if source is MISSING:
+            self._unbound(parameter)
+        return None
+
+    def _unbound(self, parameter: Parameter) -> None:
+        type_name = describe_type(parameter.type)
+        annotated = f"{parameter.name}: {type_name}" if type_name else parameter.name
+        workflow = self.names.workflow
+        similar = self.names.similar(parameter.name, self.names.inputs)
+        hint = f"Give it a source ({annotated} = some_step.result) or a default, or make it an input of {workflow}."
+        if parameter.name == "self":
+            hint = "A step of make_workflow, and a static one, is called without self."
+            similar = ""
+        lines = [similar, hint] if similar.startswith("Did") else [hint]
+        message = f"has a parameter {annotated!r} that nothing gives a value"
+        self._problem("unbound-parameter", message, "\n".join(lines))
+
+    def _read(self, parameter: Parameter, source: Source) -> Binding | None:
+        if source.mode in (Mode.EACH, Mode.ALL):
+            hint = f"Take the whole output, {source.ref.name}.result, and loop over it in the body."
+            self._problem(
+                "not-iterable" if source.mode is Mode.EACH else "not-mapped",
+                f"takes {source!r} for parameter {parameter.name!r}: "
+                "steps that run once per item are not yet in this release",
+                hint,
+            )
+            return None
+        names = self._resolve(source.ref)
+        return self._take(parameter, names, source.mode, repr(source)) if names else None
+
+    def _take(self, parameter: Parameter, names: tuple[str, ...], mode: Mode, text: str) -> Binding:
+        reads = self._reads
+        reads.dependencies.update(dict.fromkeys(names))
+        reads.given.update(names)
+        if mode is Mode.MAYBE:
+            reads.absorbed.update(names)
+        elif len(names) > 1:
+            reads.absorbed.update(names)
+            reads.choices[names] = None
+        else:
+            reads.required.update(names)
+            for name in self.names.optional.intersection(names):
+                self._optional(parameter, name, text, "may fail without failing the run (required=False)")
+        return FromStep(names, mode is Mode.MAYBE)
+
+    def _optional(self, parameter: Parameter, name: str, text: str, reason: str) -> None:
+        type_name = describe_type(parameter.type) or "..."
+        wanted = type_name if "None" in type_name.split(" | ") else f"{type_name} | None"
+        way_out = f"Accept that there may be none:  {parameter.name}: {wanted} = {text.removesuffix('.result')}.maybe"
+        self._problem("optional-result", f"needs {text}, but {name!r} {reason}", way_out)
+
+    def _gather(self, taken: set[str]) -> list[Argument]:
+        """`**outputs`: what the mapping in depends_on names for it, and the outputs of the other dependencies."""
+        arguments: list[Argument] = []
+        for name, source in self.step.options.sources.items():
+            if name not in taken and isinstance(source, Source):
+                binding = self._read(Parameter(name=name), source)
+                arguments += [Argument(name, binding)] if binding is not None else []
+        reads = self._reads
+        others = tuple(name for name in reads.dependencies if name not in reads.given)
+        for name in others:
+            if name in taken:
+                hint = "Give that parameter another name."
+                self._problem("duplicate-name", f"has a parameter {name!r}, which **outputs would hold as well", hint)
+        return [*arguments, Argument(self.step.body.gathers, FromOutputs(others))]
+
+    def _check_gaps(self, arguments: Sequence[Argument]) -> None:
+        """A positional-only parameter cannot be given if one before it is left to its default."""
+        bound = {argument.parameter for argument in arguments}
+        is_gap = False
+        for parameter in self.step.body.parameters:
+            if parameter.is_positional_only and parameter.name not in bound:
+                is_gap = True
+            elif parameter.is_positional_only and is_gap:
+                hint = "Give those before it a source as well, or drop the '/'."
+                self._problem("unbound-parameter", f"cannot be given its positional parameter {parameter.name!r}", hint)
+                return
+
+    def _needs(self) -> frozenset[str]:
+        reads = self._reads
+        listed = reads.listed - reads.absorbed
+        if self.step.body.gathers:
+            listed -= self.names.optional
+        return frozenset(reads.required | listed)
+
+    def _check_join(self, join: Join | Quorum, asked: frozenset[str]) -> None:
+        counted = [name for name in self._reads.dependencies if name not in asked]
+        if isinstance(join, Quorum) and join.count > len(counted):
+            self._problem(
+                "bad-option",
+                f"waits for {join.count} dependencies (join={join}), but has only {len(counted)}",
+                "Name more of them in depends_on, or ask for fewer.",
+            )
+        elif not counted:
+            self._problem("bad-option", f"joins nothing: join={str(join)!r} without a dependency", "Leave join out.")
+        else:
+            self._check_sources(join, counted)
+
+    def _check_sources(self, join: Join | Quorum, counted: Sequence[str]) -> None:
+        """What is read must be there whichever dependencies the join is content with."""
+        completed = join.count if isinstance(join, Quorum) else 0 if join is Join.SETTLED else 1
+        reason = f"need not have completed with join={str(join)!r}"
+        for choice in [*((name,) for name in sorted(self._reads.required)), *self._reads.choices]:
+            if len(set(counted) - set(choice)) >= completed:
+                text = " | ".join(choice)
+                way_out = f"({text}).maybe" if len(choice) > 1 else f"{text}.maybe"
+                self._problem("optional-result", f"needs {text}.result, but it {reason}", f"Take {way_out}.")

@@ -1,0 +1,277 @@
+"""From what was given to `@step(...)` and `@workflow(...)` to checked options, and what is wrong with them."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from ..errors import BadOptionError, Problem
+from .names import bad_name
+from .options import (
+    NO_RETRY,
+    Join,
+    Quorum,
+    Retry,
+    StepOptions,
+    WorkflowOptions,
+    bad_option,
+    positive_seconds,
+)  # fmt: skip
+from .references import Condition, Ref, Source
+from .suggestions import closest, did_you_mean
+
+Reader = Callable[[object], dict[str, Any]]
+"""Gives what one value means, or raises `BadOptionError`."""
+
+_DEEPEST_CONDITION = 100
+
+DEFAULT_OPTIONS = StepOptions()
+
+_NOT_YET: dict[str, tuple[object, ...]] = {
+    "max_parallel": (None,),
+    "tolerate": (None,),
+    "need": (None,),
+    "executor": ("auto", None),
+    "delivery": ("at_least_once",),
+    "on_exhausted": ("fail",),
+    "until": (None,),
+    "max_iterations": (None,),
+    "cache": (None,),
+    "queue": (None,),
+    "mutex": (None,),
+}
+"""option of a later release -> the values that mean what this one does anyway"""
+
+
+def step_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Problem, ...]]:
+    """The options that `@step(...)` was given, and what is wrong with them; a wrong one keeps its default."""
+    if not given:
+        return DEFAULT_OPTIONS, ()
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for option, value in given.items():
+        try:
+            values |= _read_step_option(option, value)
+        except BadOptionError as error:
+            problems += error.problems
+    options = StepOptions(**values)
+    if options.cancel_rest and not (options.join is Join.FIRST or isinstance(options.join, Quorum)):
+        message = f"cancel_rest=True goes with join='first' or Quorum(n), not with join={str(options.join)!r}"
+        problems.append(Problem("bad-option", "", message, hint="With this join the others have ended anyway."))
+    return options, tuple(problems)
+
+
+def _read_step_option(option: str, value: object) -> dict[str, Any]:
+    reader = _STEP_READERS.get(option)
+    if reader is not None:
+        return reader(value)
+    if option in _NOT_YET:
+        return _later(option, value)
+    raise bad_option(
+        option, f"@step has no option {option!r}", did_you_mean(option, [*_STEP_READERS, *_NOT_YET], "options")
+    )
+
+
+def _later(option: str, value: object) -> dict[str, Any]:
+    # Compared by identity or as text: a value may be of any class, and its equality user code.
+    if any(value is usual or (isinstance(value, str) and value == usual) for usual in _NOT_YET[option]):
+        return {}
+    raise bad_option(option, f"{option}={value!r} is not yet in this release", "Leave it out.")
+
+
+def _depends_on(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {"sources": {_parameter_name(name): _source(source) for name, source in value.items()}}
+    if isinstance(value, str | Ref):
+        return {"depends_on": (value,)}
+    if isinstance(value, Source | Condition) or not isinstance(value, Iterable):
+        raise _bad_dependency(value)
+    each = tuple(value)
+    if isinstance(value, set | frozenset):
+        # The order of a set differs from process to process.
+        each = tuple(sorted(each, key=lambda one: one.name if isinstance(one, Ref) else str(one)))
+    for one in each:
+        if not isinstance(one, str | Ref):
+            raise _bad_dependency(one)
+    return {"depends_on": each}
+
+
+def _bad_dependency(value: object) -> BadOptionError:
+    hint = ""
+    if isinstance(value, Source):
+        hint = f"Name the step itself:  depends_on=[{value.ref.name}]"
+    elif isinstance(value, Condition):
+        hint = "A condition goes into when=..."
+    elif callable(value):
+        hint = f"Decorate {getattr(value, '__name__', repr(value))!r} with @step first."
+    return bad_option("depends_on", f"depends_on takes steps and names of steps, not {value!r}", hint)
+
+
+def _parameter_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise bad_option("depends_on", f"a mapping in depends_on goes from names of parameters, not from {name!r}")
+    return name
+
+
+def _source(source: object) -> Source:
+    if isinstance(source, Source):
+        return source
+    raise bad_option(
+        "depends_on",
+        f"a mapping in depends_on goes to sources, not to {source!r}",
+        "For example: depends_on={'order': validate.result}",
+    )
+
+
+def _retries(value: object) -> dict[str, Any]:
+    if isinstance(value, Retry):
+        return {"retry": value}
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise bad_option(
+            "retries", f"retries takes a whole number of at least 0, or a Retry, not {value!r}",
+            "It counts the attempts after the first one.",
+        )  # fmt: skip
+    return {"retry": Retry(value) if value else NO_RETRY}
+
+
+def _time(option: str) -> Reader:
+    return lambda value: {option: None if value is None else positive_seconds(value, option)}
+
+
+def _flag(option: str) -> Reader:
+    def read(value: object) -> dict[str, Any]:
+        if not isinstance(value, bool):
+            raise bad_option(option, f"{option} takes True or False, not {value!r}")
+        return {option: value}
+
+    return read
+
+
+def _priority(value: object) -> dict[str, Any]:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise bad_option("priority", f"priority takes a whole number, not {value!r}", "Higher goes first.")
+    return {"priority": value}
+
+
+def _when(value: object) -> dict[str, Any]:
+    if isinstance(value, Condition) and value.depth > _DEEPEST_CONDITION:
+        # Answering it calls itself as deep as it is nested.
+        raise bad_option("when", f"the condition is nested {value.depth} deep", "Combine fewer conditions.")
+    if value is None or isinstance(value, Condition):
+        return {"when": value}
+    if isinstance(value, Ref | Source):
+        name = value.name if isinstance(value, Ref) else value.ref.name
+        message = f"when takes a condition on {name!r}, not the step itself"
+        raise bad_option("when", message, f"For example: when={name}.is_(True)")
+    if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+        raise bad_option("when", "when takes a plain function of the instance, not a coroutine function")
+    if not callable(value) or isinstance(value, type):
+        raise bad_option(
+            "when", f"when takes a condition or a function of the instance, not {value!r}",
+            "For example: when=assess.is_('approve'), or when=lambda self: self.express",
+        )  # fmt: skip
+    return {"when": value}
+
+
+def _join(value: object) -> dict[str, Any]:
+    if isinstance(value, Quorum):
+        return {"join": value}
+    if isinstance(value, str) and value in list(Join):
+        return {"join": Join(value)}
+    kinds = [str(join) for join in Join]
+    match = closest(value, kinds) if isinstance(value, str) else None
+    hint = f"Did you mean {match!r}?" if match else ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        hint = f"For so many of them: join=Quorum({value})"
+    raise bad_option("join", f"join takes {', '.join(map(repr, kinds))} or Quorum(n), not {value!r}", hint)
+
+
+def _tags(value: object) -> dict[str, Any]:
+    each: tuple[Any, ...] = (value,)
+    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+        each = tuple(value)
+    if isinstance(value, str) or not all(isinstance(tag, str) and tag for tag in each):
+        hint = f"For one: tags=[{value!r}]" if isinstance(value, str) else ""
+        raise bad_option("tags", f"tags takes a list of texts that are not empty, not {value!r}", hint)
+    return {"tags": tuple(sorted(each)) if isinstance(value, set | frozenset) else each}
+
+
+def _name(value: object) -> dict[str, Any]:
+    if value is not None and (reason := bad_name(value)):
+        raise bad_option("name", f"name={value!r} cannot be: {reason}")
+    return {"name": value}
+
+
+_STEP_READERS: dict[str, Reader] = {
+    "depends_on": _depends_on,
+    "retries": _retries,
+    "timeout": _time("timeout"),
+    "total_timeout": _time("total_timeout"),
+    "required": _flag("required"),
+    "priority": _priority,
+    "when": _when,
+    "join": _join,
+    "cancel_rest": _flag("cancel_rest"),
+    "tags": _tags,
+    "name": _name,
+}
+
+
+@attrs.frozen(kw_only=True)
+class NamedOptions:
+    """What `@workflow(...)` was given. `name` is None if it is that of the class."""
+
+    name: str | None = None
+    version: str = "1"
+    options: WorkflowOptions = attrs.field(factory=WorkflowOptions)
+
+
+def workflow_options(given: Mapping[str, object]) -> tuple[NamedOptions, tuple[Problem, ...]]:
+    """The options that `@workflow(...)` was given, and what is wrong with them; a wrong one keeps its default."""
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for option, value in given.items():
+        try:
+            values |= _read_workflow_option(option, value)
+        except BadOptionError as error:
+            problems += error.problems
+    named = {key: values.pop(key) for key in ("name", "version") if key in values}
+    return NamedOptions(**named, options=WorkflowOptions(**values)), tuple(problems)
+
+
+def _read_workflow_option(option: str, value: object) -> dict[str, Any]:
+    reader = _WORKFLOW_READERS.get(option)
+    if reader is None:
+        hint = did_you_mean(option, list(_WORKFLOW_READERS), "options")
+        raise bad_option(option, f"@workflow has no option {option!r}", hint)
+    return reader(value)
+
+
+def _version(value: object) -> dict[str, Any]:
+    if not isinstance(value, str):
+        hint = f'For example: version="{value}"' if isinstance(value, int | float) else ""
+        raise bad_option("version", f"version takes a text, not {value!r}", hint)
+    if reason := bad_name(value):
+        raise bad_option("version", f"version={value!r} cannot be: {reason}")
+    return {"version": value}
+
+
+def _deadline(value: object) -> dict[str, Any]:
+    return {"deadline": None if value is None else positive_seconds(value, "deadline")}
+
+
+def _on_change(value: object) -> dict[str, Any]:
+    if value not in ("refuse", "adopt"):
+        raise bad_option("on_change", f"on_change takes 'refuse' or 'adopt', not {value!r}")
+    return {"on_change": value}
+
+
+_WORKFLOW_READERS: dict[str, Reader] = {
+    "name": _name,
+    "version": _version,
+    "deadline": _deadline,
+    "fail_fast": _flag("fail_fast"),
+    "on_change": _on_change,
+    "tags": _tags,
+}

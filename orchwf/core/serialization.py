@@ -1,0 +1,217 @@
+"""A graph as JSON-able values, and its fingerprint."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from ..errors import UsageError
+from .definition import UNKNOWN, Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Input, Node
+from .options import Join, Quorum, Retry, StepOptions, WorkflowOptions
+from .references import Condition, Lookup
+from .types import TypeName, describe_type
+
+SCHEMA = 1
+"""Which form these documents have; raised when an older reader could not understand them."""
+
+Document = dict[str, Any]
+"""JSON-able values by name."""
+
+DECISIVE = ("kind", "dependencies", "needs", "choices", "asked", "arguments", "join", "cancel_rest", "required", "when")
+"""What of a step decides when, whether and with what it runs."""
+
+
+@attrs.frozen(eq=False)
+class Described(Condition):
+    """A condition of which only the text is known."""
+
+    text: str
+
+    def answer(self, lookup: Lookup) -> bool | None:
+        return None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def condition_text(options: StepOptions) -> str:
+    """What `when` says, for people; empty if the step has none."""
+    match options.when:
+        case None:
+            return ""
+        case Condition():
+            return str(options.when)
+        case function:
+            name = str(getattr(function, "__name__", type(function).__name__))
+            return "lambda self: ..." if name == "<lambda>" else f"{name}(self)"
+
+
+def to_document(
+    *, name: str, version: str, description: str, entrypoint: str, inputs: Iterable[Input], nodes: Iterable[Node]
+) -> Document:
+    """The graph as JSON-able values, its fingerprint among them."""
+    document: Document = {
+        "schema": SCHEMA,
+        "name": name,
+        "version": version,
+        "description": description,
+        "entrypoint": entrypoint,
+        "inputs": [_input_document(each) for each in inputs],
+        "steps": [_node_document(node) for node in nodes],
+    }
+    return {"fingerprint": fingerprint(document), **document}
+
+
+def fingerprint(document: Mapping[str, Any]) -> str:
+    """The SHA-256 of what matters in a document, in hexadecimal; the order of definition does not."""
+    steps = sorted(document["steps"], key=lambda step: str(step["name"]))
+    keys = ("name", *DECISIVE, "type", "digest")
+    inputs = [[each["name"], each["type"], each["required"]] for each in document["inputs"]]
+    content = [
+        document["schema"],
+        document["name"],
+        document["version"],
+        sorted(inputs),
+        [[_unordered(key, step[key]) for key in keys] for step in steps],
+    ]
+    # Lone surrogates, which source code may have, are escaped by JSON.
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _unordered(key: str, value: Any) -> Any:
+    return sorted(value) if key == "dependencies" else value
+
+
+def _input_document(each: Input) -> Document:
+    return {"name": each.name, "type": describe_type(each.type), "required": each.required}
+
+
+def _node_document(node: Node) -> Document:
+    options = node.options
+    return {
+        "name": node.name,
+        "kind": node.kind,
+        "position": node.position,
+        "dependencies": list(node.dependencies),
+        "needs": sorted(node.needs),
+        "choices": [list(choice) for choice in node.choices],
+        "asked": sorted(node.asked),
+        "arguments": [_argument_document(argument) for argument in node.arguments],
+        "join": str(options.join),
+        "cancel_rest": options.cancel_rest,
+        "required": options.required,
+        "when": condition_text(options),
+        "priority": options.priority,
+        "retries": options.retry.max_retries,
+        "timeout": options.timeout,
+        "total_timeout": options.total_timeout,
+        "tags": list(options.tags),
+        "type": describe_type(node.returns),
+        "description": node.description,
+        "location": node.location,
+        "digest": node.digest(),
+    }
+
+
+def _argument_document(argument: Argument) -> Document:
+    document: Document = {"parameter": argument.parameter}
+    match argument.binding:
+        case FromStep(steps, maybe):
+            document |= {"source": "maybe" if maybe else "result", "names": list(steps)}
+        case FromInput(name):
+            document |= {"source": "input", "names": [name]}
+        case FromContext():
+            document |= {"source": "context", "names": []}
+        case FromOutputs(steps):
+            document |= {"source": "outputs", "names": list(steps)}
+    return document
+
+
+def from_document(document: Mapping[str, Any]) -> Document:
+    """
+    What a `Dag` is made of, from `to_document`.
+
+    Raises:
+        UsageError: this is no such document, or of a newer orchwf.
+    """
+    schema = document.get("schema") if isinstance(document, Mapping) else None
+    if not isinstance(schema, int):
+        raise UsageError("this is not a graph that Dag.to_dict() gave: it has no schema number")
+    if schema > SCHEMA:
+        raise UsageError(
+            f"this graph was written by a newer orchwf (schema {schema}, this one reads {SCHEMA}); upgrade orchwf"
+        )
+    try:
+        return {
+            "name": document["name"],
+            "version": document["version"],
+            "description": document["description"],
+            "entrypoint": document["entrypoint"],
+            "inputs": {each["name"]: _read_input(each) for each in document["inputs"]},
+            "nodes": {each["name"]: _read_node(each) for each in document["steps"]},
+            "options": WorkflowOptions(),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"this is not a graph that Dag.to_dict() gave: {type(error).__name__} {error}") from error
+
+
+def _read_type(text: str) -> Any:
+    return TypeName(text) if text else UNKNOWN
+
+
+def _read_input(document: Mapping[str, Any]) -> Input:
+    return Input(document["name"], _read_type(document["type"]), document["required"])
+
+
+def _read_node(document: Mapping[str, Any]) -> Node:
+    return Node(
+        name=document["name"],
+        position=document["position"],
+        arguments=tuple(map(_read_argument, document["arguments"])),
+        dependencies=tuple(document["dependencies"]),
+        needs=frozenset(document["needs"]),
+        choices=tuple(map(tuple, document["choices"])),
+        asked=frozenset(document["asked"]),
+        options=StepOptions(
+            retry=Retry(document["retries"]),
+            timeout=document["timeout"],
+            total_timeout=document["total_timeout"],
+            required=document["required"],
+            priority=document["priority"],
+            when=Described(document["when"]) if document["when"] else None,
+            join=_read_join(document["join"]),
+            cancel_rest=document["cancel_rest"],
+            tags=tuple(document["tags"]),
+        ),
+        returns=_read_type(document["type"]),
+        description=document["description"],
+        location=document["location"],
+        digest=_constant(document["digest"]),
+    )
+
+
+def _constant(text: str) -> Callable[[], str]:
+    return lambda: text
+
+
+def _read_join(text: str) -> Join | Quorum:
+    if text.startswith("quorum("):
+        return Quorum(int(text.removeprefix("quorum(").removesuffix(")")))
+    return Join(text)
+
+
+def _read_argument(document: Mapping[str, Any]) -> Argument:
+    names = tuple(document["names"])
+    binding: Binding
+    match document["source"]:
+        case "input":
+            binding = FromInput(names[0])
+        case "context":
+            binding = FromContext()
+        case "outputs":
+            binding = FromOutputs(names)
+        case source:
+            binding = FromStep(names, source == "maybe")
+    return Argument(document["parameter"], binding)

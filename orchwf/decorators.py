@@ -1,0 +1,166 @@
+"""How workflows are written: `@step`, `@workflow`, `make_workflow`."""
+
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unpack, dataclass_transform, overload
+
+import attrs
+
+from .collection import compile_class, compile_functions
+from .core.dag import Dag, dag_of
+from .core.options import Duration, Quorum, Retry
+from .core.references import Condition, Ref
+from .steps import Free, make_step
+from .steps import Step as Step
+
+S = TypeVar("S")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Dependencies = Ref[Any] | str | Sequence[Ref[Any] | str] | Mapping[str, Any]
+"""A node, its name, several of them, or `{parameter: up.result}`."""
+
+
+class StepKeywords(TypedDict, total=False):
+    """The options of `@step(...)`; what each means is on the reference page."""
+
+    depends_on: Dependencies
+    retries: int | Retry
+    timeout: Duration | None
+    total_timeout: Duration | None
+    required: bool
+    priority: int
+    when: Condition | Callable[[Any], object] | None
+    join: Literal["all", "any", "first", "settled"] | Quorum
+    cancel_rest: bool
+    executor: Literal["auto"]
+    delivery: Literal["at_least_once"]
+    on_exhausted: Literal["fail"]
+    tags: Sequence[str]
+    name: str
+
+
+class WorkflowKeywords(TypedDict, total=False):
+    """The options of `@workflow(...)`; what each means is on the reference page."""
+
+    name: str
+    version: str
+    deadline: Duration | None
+    fail_fast: bool
+    on_change: Literal["refuse", "adopt"]
+    tags: Sequence[str]
+
+
+class MadeKeywords(TypedDict, total=False):
+    """The options of `make_workflow(...)` beside those it names."""
+
+    description: str
+    deadline: Duration | None
+    fail_fast: bool
+    on_change: Literal["refuse", "adopt"]
+    tags: Sequence[str]
+
+
+class StepDecorator:
+    """What `@step(...)` with options gives: it makes a step of the function below it."""
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        self._options = options
+
+    # A method fits what is said of functions, too, and a coroutine is a value: the first that fits is meant.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[S, P], Coroutine[Any, Any, T]], /
+    ) -> Step[S, P, Coroutine[Any, Any, T], T]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[S, P], T], /) -> Step[S, P, T, T]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> Step[Free, P, Coroutine[Any, Any, T], T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Step[Free, P, T, T]: ...
+    def __call__(self, function: Any, /) -> Any:
+        return make_step(function, self._options, sys._getframe(1))
+
+
+# As above.
+@overload
+def step(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[S, P], Coroutine[Any, Any, T]], /, **options: Unpack[StepKeywords]
+) -> Step[S, P, Coroutine[Any, Any, T], T]: ...
+@overload
+def step(function: Callable[Concatenate[S, P], T], /, **options: Unpack[StepKeywords]) -> Step[S, P, T, T]: ...
+@overload
+def step(
+    function: Callable[P, Coroutine[Any, Any, T]], /, **options: Unpack[StepKeywords]
+) -> Step[Free, P, Coroutine[Any, Any, T], T]: ...
+@overload
+def step(function: Callable[P, T], /, **options: Unpack[StepKeywords]) -> Step[Free, P, T, T]: ...
+@overload
+def step(**options: Unpack[StepKeywords]) -> StepDecorator: ...
+def step(function: Any = None, /, **options: Any) -> Any:
+    """
+    Make a step of a method, or of a function for `make_workflow`: `@step`, or `@step(retries=3, timeout="30s")`.
+
+    The step can still be called: on an instance it runs just that body. Options that make no sense are reported with
+    everything else that is wrong when the class is compiled.
+    """
+    return StepDecorator(options) if function is None else make_step(function, options, sys._getframe(1))
+
+
+@overload
+def workflow(cls: type[T], /) -> type[T]: ...
+@overload
+def workflow(**options: Unpack[WorkflowKeywords]) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field,))
+def workflow(cls: Any = None, /, **options: Any) -> Any:
+    """
+    Make a workflow of a class and compile it: `@workflow`, or `@workflow(version="2", deadline="1h")`.
+
+    Its annotated attributes become the inputs of a run: it is a frozen attrs class whose constructor takes them by
+    keyword.
+
+    Raises:
+        DefinitionError: with everything that is wrong with the class.
+    """
+    if cls is not None:
+        return compile_class(cls, options, sys._getframe(1))
+
+    def decorate(cls: type[Any]) -> type[Any]:
+        return compile_class(cls, options, sys._getframe(1))
+
+    return decorate
+
+
+def make_workflow(
+    name: str,
+    steps: Sequence[Callable[..., Any]] | Mapping[str, Callable[..., Any]],
+    inputs: Mapping[str, Any] | None = None,
+    version: str = "1",
+    **options: Unpack[MadeKeywords],
+) -> type[Any]:
+    """
+    The workflow class of these steps, for graphs that a program makes.
+
+    Args:
+        name: The name of the class.
+        steps: Steps and functions, or name -> step or function. Their functions take no `self`, and their names need
+            not be identifiers.
+        inputs: Name -> type, or name -> (type, default).
+        version: As of `@workflow`, and so are the options; `description` is the docstring.
+
+    Raises:
+        DefinitionError: with everything that is wrong.
+    """
+    return compile_functions(name, steps, inputs or {}, {"version": version, **options}, sys._getframe(1))
+
+
+def compile_workflow(workflow: type) -> Dag:
+    """
+    The graph of a workflow class; made when the class was.
+
+    Raises:
+        UsageError: it is no class decorated with `@workflow`.
+    """
+    return dag_of(workflow)

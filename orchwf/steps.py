@@ -1,0 +1,216 @@
+"""What `@step` makes of a function: a reference for other steps, and still something to call."""
+
+import inspect
+import types
+from collections.abc import Callable, Coroutine, Mapping
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+
+from .core.dag import DAG_ATTRIBUTE, Dag
+from .core.definition import FromContext, FromInput, FromStep, Node
+from .core.options import StepOptions
+from .core.parsing import step_options
+from .core.references import Ref, Source
+from .errors import MissingArgumentError, Problem
+from .introspection import takes_self
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R")
+T_co = TypeVar("T_co", covariant=True)
+
+CREATED = "__orchwf_created__"
+"""Where the body of a class remembers the steps that were made in it."""
+
+
+class Free:
+    """Stands, for type checkers, where a step has no instance to be called on."""
+
+
+class Step(Ref[T_co], Generic[S, P, R, T_co]):
+    """
+    A step as it was written: what `@step` gives, and `Fulfilment.charge` is.
+
+    Called, it runs the body and nothing else.
+
+    Attributes:
+        name: Its name in the workflow.
+        function: The body.
+        options: What `@step(...)` was given, checked.
+        problems: What is wrong with that; reported when the class is compiled.
+        attribute: What the class calls it; empty if it belongs to none.
+        owner: The class in whose body it stands; None if there is none.
+        is_static: Whether the body is never called with an instance.
+    """
+
+    def __init__(
+        self,
+        function: "Callable[..., R] | staticmethod[..., R]",
+        options: StepOptions,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        self.is_static = isinstance(function, staticmethod)
+        self.function: Callable[..., R] = function.__func__ if isinstance(function, staticmethod) else function
+        self.options = options
+        self.problems = problems
+        self.attribute = ""
+        self.owner: type | None = None
+        self.name = options.name or str(getattr(self.function, "__name__", ""))
+        # What tools look for in a function.
+        self.__name__ = self.name
+        self.__qualname__ = getattr(self.function, "__qualname__", self.name)
+        self.__module__ = str(getattr(self.function, "__module__", __name__))
+        self.__wrapped__ = self.function
+        self.__doc__: str | None = self.function.__doc__
+        if getattr(function, "__isabstractmethod__", False):
+            self.__isabstractmethod__ = True
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        # The first class that has it is its owner; another one may have it under a second name.
+        if self.owner is None:
+            self.owner, self.attribute = owner, attribute
+            self.name = self.options.name or attribute
+            self.__name__, self.__qualname__ = attribute, f"{owner.__qualname__}.{attribute}"
+
+    def __repr__(self) -> str:
+        return f"<Step {self.__qualname__}>"
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Callable[P, R]: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        return self if instance is None else BoundStep(self, instance)
+
+    @overload
+    def __call__(self: "Step[Free, P, R, Any]", /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(self, instance: S, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.call(args, kwargs, None)
+
+    def compensate(
+        self, function: Callable[[S, T_co], Coroutine[Any, Any, None] | None]
+    ) -> Callable[[S, T_co], Coroutine[Any, Any, None] | None]:
+        """
+        Declare how to undo this step when a later one fails.
+
+        Not yet in this release: a class that uses it does not compile.
+        """
+        message = "compensation is not yet in this release"
+        self.problems = (*self.problems, Problem("bad-compensation", "", message, hint="Leave it out."))
+        return function
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The signature of the body, `self` included."""
+        return inspect.signature(self.function)
+
+    def takes_self_of(self, instance: object) -> bool:
+        """Whether the body is called with this instance first: those of `make_workflow` are not."""
+        node = self.node_in(instance)
+        if node is not None:
+            return node.takes_self
+        return not self.is_static and takes_self(self.function, list(self.signature.parameters.values()))
+
+    def call(self, args: tuple[object, ...], kwargs: Mapping[str, object], instance: object) -> R:
+        """
+        Run the body with these arguments.
+
+        Args:
+            instance: The workflow it is called on, if there is one: it knows where a run would take values from.
+
+        Raises:
+            MissingArgumentError: an argument is missing that a run would have filled in.
+        """
+        bound = self.signature.bind_partial(*args, **kwargs)
+        missing = [
+            each.name
+            for each in self.signature.parameters.values()
+            if each.name not in bound.arguments and _must_be_given(each)
+        ]
+        if missing:
+            raise self._missing_argument(missing, instance)
+        return self.function(*args, **kwargs)
+
+    def _missing_argument(self, missing: list[str], instance: object) -> MissingArgumentError:
+        owner = f"{type(instance).__name__}." if instance is not None else ""
+        source = self._origin(missing[0], instance)
+        return MissingArgumentError(f"{owner}{self.name}", missing[0], source, [f"{name}=..." for name in missing])
+
+    def node_in(self, instance: object) -> Node | None:
+        """This step in the graph of a workflow instance; None if it is not there, or not compiled yet."""
+        dag = getattr(type(instance), DAG_ATTRIBUTE, None)
+        return dag.nodes.get(self.name) if isinstance(dag, Dag) else None
+
+    def _origin(self, parameter: str, instance: object) -> str:
+        node = self.node_in(instance)
+        for argument in node.arguments if node is not None else ():
+            if argument.parameter == parameter:
+                match argument.binding:
+                    case FromStep(names):
+                        return f"the output of step {' | '.join(names)!r}"
+                    case FromInput(name):
+                        return f"the input {name!r}"
+                    case FromContext():
+                        return "its StepContext"
+        given = self.signature.parameters.get(parameter)
+        source = given.default if given is not None else None
+        return f"the output of step {source.ref.name!r}" if isinstance(source, Source) else ""
+
+
+def _must_be_given(parameter: inspect.Parameter) -> bool:
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        return False
+    return parameter.default is parameter.empty or isinstance(parameter.default, Source)
+
+
+class BoundStep(Generic[R]):
+    """A step of one workflow instance: `Fulfilment(order_id="A1").charge`. Called, it runs the body."""
+
+    def __init__(self, step: Step[Any, Any, R, Any], instance: object) -> None:
+        self.__wrapped__ = step.function
+        self.__self__ = instance
+        self.__name__, self.__qualname__ = step.__name__, step.__qualname__
+        self.step = step
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = self.step.signature
+        return signature.replace(
+            parameters=list(signature.parameters.values())[self.step.takes_self_of(self.__self__) :]
+        )
+
+    def __repr__(self) -> str:
+        return f"<bound {self.step!r} of {self.__self__!r}>"
+
+    def __call__(self, *args: object, **kwargs: object) -> R:
+        first = (self.__self__,) if self.step.takes_self_of(self.__self__) else ()
+        return self.step.call((*first, *args), kwargs, self.__self__)
+
+
+def make_step(
+    function: Any, given: Mapping[str, object], frame: types.FrameType | None = None
+) -> Step[Any, ..., Any, Any]:
+    """
+    A step of this function.
+
+    Args:
+        given: The options as they were given.
+        frame: Where it is made: if that is the body of a class, the class remembers it, since a second step of the
+            same name would replace it there without a trace.
+    """
+    step: Step[Any, ..., Any, Any]
+    if isinstance(function, Step):
+        problem = Problem("not-a-function", "", "is a step already", hint="Decorate it once.")
+        step = Step(function.function, function.options, (*function.problems, problem))
+    else:
+        step = Step(function, *step_options(given))
+    if frame is not None and _is_class_body(frame):
+        frame.f_locals.setdefault(CREATED, []).append(step)
+    return step
+
+
+def _is_class_body(frame: types.FrameType) -> bool:
+    names = frame.f_locals
+    return names is not frame.f_globals and "__module__" in names and "__qualname__" in names

@@ -1,0 +1,28 @@
+"""What tests of more than one folder share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds `tests/`, `examples/` and `docs/`."""
+
+
+def shared_data_folder() -> Path | None:
+    """
+    Where the published real-world data lies that is too big, or licensed otherwise, to be kept in the repository.
+
+    That is `../shared/data` beside it, or what ORCHWF_SHARED_DATA names; None if it is not there.
+    """
+    folder = Path(os.environ.get("ORCHWF_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real-world data; a test that asks for it is skipped where there is none."""
+    folder = shared_data_folder()
+    if folder is None:
+        pytest.skip("no real-world data: neither ../shared/data nor ORCHWF_SHARED_DATA is a folder")
+    return folder

@@ -1,0 +1,258 @@
+"""What `@step(...)` and `@workflow(...)` take, and what they say of what they do not."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orchwf import BadOptionError, DefinitionError, Quorum, Retry, compile_workflow, make_workflow, step, workflow
+from orchwf.core.options import Join, StepOptions
+
+
+@step
+def up() -> int:
+    """A step to depend on."""
+    return 1
+
+
+def options_of(**options: Any) -> StepOptions:
+    """The options of a step as they are in the graph."""
+    made = make_workflow("W", [up, step(lambda: 1, name="it", depends_on="up", **options)])
+    return compile_workflow(made).nodes["it"].options
+
+
+def problem_of(**options: Any) -> tuple[str, str]:
+    """Message and hint of the one bad option."""
+    with pytest.raises(DefinitionError) as caught:
+        make_workflow("W", [up, step(lambda: 1, **{"name": "it", "depends_on": "up", **options})])
+    (problem,) = caught.value.problems
+    assert problem.code == "bad-option"
+    return problem.message.removeprefix("step 'it': "), problem.hint
+
+
+def test_defaults():
+    """A bare step is tried once, without a limit, and must succeed."""
+    options = options_of()
+
+    assert (options.retry.max_retries, options.timeout, options.total_timeout) == (0, None, None)
+    assert (options.required, options.priority, options.join, options.when) == (True, 0, Join.ALL, None)
+
+
+@pytest.mark.filterwarnings("ignore:.*sync-timeout")
+def test_values():
+    """Durations become seconds, numbers of retries a `Retry`."""
+    retry = Retry(2, initial="500ms", jitter=None)
+    options = options_of(
+        retries=3, timeout="1h30m", total_timeout=timedelta(days=2), required=False, priority=-5, tags=["a", "b"]
+    )
+
+    assert options.retry == Retry(3)
+    assert (options.timeout, options.total_timeout) == (5400.0, 172800.0)
+    assert (options.required, options.priority, options.tags) == (False, -5, ("a", "b"))
+    assert options_of(retries=retry).retry is retry
+    assert options_of(timeout=None, when=None).timeout is None
+    assert options_of(tags={"b", "a"}).tags == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("join", "meant"),
+    [("all", Join.ALL), ("any", Join.ANY), ("first", Join.FIRST), ("settled", Join.SETTLED), (Quorum(1), Quorum(1))],
+)
+def test_joins(join: Any, meant: object):
+    """A join is a word or a `Quorum`."""
+    assert options_of(join=join).join == meant
+
+
+@pytest.mark.parametrize("join", ["first", Quorum(1)])
+def test_cancel_rest(join: Any):
+    """The rest can be cancelled where there may be one."""
+    assert options_of(join=join, cancel_rest=True).cancel_rest is True
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"retries": -1}, "retries takes a whole number of at least 0, or a Retry, not -1",
+         "It counts the attempts after the first one."),
+        ({"retries": True}, "retries takes a whole number of at least 0, or a Retry, not True",
+         "It counts the attempts after the first one."),
+        ({"timeout": 0}, "timeout must be longer than 0 seconds", "Leave it out for no limit."),
+        ({"total_timeout": "5 parsecs"}, "total_timeout takes a duration, not '5 parsecs'",
+         "Give seconds (a number that is not negative), a timedelta, or text such as '30s', '1h30m', '2d'."),
+        ({"required": 1}, "required takes True or False, not 1", ""),
+        ({"priority": 1.5}, "priority takes a whole number, not 1.5", "Higher goes first."),
+        ({"priority": True}, "priority takes a whole number, not True", "Higher goes first."),
+        ({"join": "frist"}, "join takes 'all', 'any', 'first', 'settled' or Quorum(n), not 'frist'",
+         "Did you mean 'first'?"),
+        ({"join": 2}, "join takes 'all', 'any', 'first', 'settled' or Quorum(n), not 2",
+         "For so many of them: join=Quorum(2)"),
+        ({"join": True}, "join takes 'all', 'any', 'first', 'settled' or Quorum(n), not True", ""),
+        ({"join": "zzz"}, "join takes 'all', 'any', 'first', 'settled' or Quorum(n), not 'zzz'", ""),
+        ({"cancel_rest": True}, "cancel_rest=True goes with join='first' or Quorum(n), not with join='all'",
+         "With this join the others have ended anyway."),
+        ({"tags": "slow"}, "tags takes a list of texts that are not empty, not 'slow'", "For one: tags=['slow']"),
+        ({"tags": [1]}, "tags takes a list of texts that are not empty, not [1]", ""),
+        ({"tags": 5}, "tags takes a list of texts that are not empty, not 5", ""),
+        ({"when": up}, "when takes a condition on 'up', not the step itself", "For example: when=up.is_(True)"),
+        ({"when": up.result}, "when takes a condition on 'up', not the step itself", "For example: when=up.is_(True)"),
+        ({"when": True}, "when takes a condition or a function of the instance, not True",
+         "For example: when=assess.is_('approve'), or when=lambda self: self.express"),
+        ({"when": int}, "when takes a condition or a function of the instance, not <class 'int'>",
+         "For example: when=assess.is_('approve'), or when=lambda self: self.express"),
+        ({"depends_on": 3}, "depends_on takes steps and names of steps, not 3", ""),
+        ({"depends_on": [3]}, "depends_on takes steps and names of steps, not 3", ""),
+        ({"depends_on": [up.result]}, "depends_on takes steps and names of steps, not up.result",
+         "Name the step itself:  depends_on=[up]"),
+        ({"depends_on": (up | up).maybe}, "depends_on takes steps and names of steps, not (up | up).maybe",
+         "Name the step itself:  depends_on=[up | up]"),
+        ({"depends_on": [print]}, "depends_on takes steps and names of steps, not <built-in function print>",
+         "Decorate 'print' with @step first."),
+        ({"depends_on": {1: up.result}}, "a mapping in depends_on goes from names of parameters, not from 1", ""),
+        ({"depends_on": {"x": up}}, "a mapping in depends_on goes to sources, not to <Step up>",
+         "For example: depends_on={'order': validate.result}"),
+        ({"retires": 3}, "@step has no option 'retires'", "Did you mean 'retries'?"),
+        ({"zzz": 3}, "@step has no option 'zzz'", None),
+        ({"max_parallel": 3}, "max_parallel=3 is not yet in this release", "Leave it out."),
+        ({"tolerate": 0.1}, "tolerate=0.1 is not yet in this release", "Leave it out."),
+        ({"need": 1}, "need=1 is not yet in this release", "Leave it out."),
+        ({"executor": "process"}, "executor='process' is not yet in this release", "Leave it out."),
+        ({"delivery": "at_most_once"}, "delivery='at_most_once' is not yet in this release", "Leave it out."),
+        ({"on_exhausted": "pause"}, "on_exhausted='pause' is not yet in this release", "Leave it out."),
+        ({"until": bool}, "until=<class 'bool'> is not yet in this release", "Leave it out."),
+        ({"max_iterations": 3}, "max_iterations=3 is not yet in this release", "Leave it out."),
+        ({"cache": 1}, "cache=1 is not yet in this release", "Leave it out."),
+        ({"queue": "x"}, "queue='x' is not yet in this release", "Leave it out."),
+        ({"mutex": "x"}, "mutex='x' is not yet in this release", "Leave it out."),
+    ],
+)  # fmt: skip
+def test_bad_options(options: dict[str, Any], message: str, hint: str | None):
+    """Each with what is wrong and what would be right."""
+    told = problem_of(**options)
+
+    assert told == (message, told[1] if hint is None else hint)
+
+
+def test_condition_in_depends_on():
+    """It has a place of its own."""
+    assert problem_of(depends_on=up.is_(1))[1] == "A condition goes into when=..."
+
+
+def test_when_must_be_plain():
+    """A coroutine function is always true."""
+
+    async def when(self) -> bool:
+        return True
+
+    assert problem_of(when=when)[0] == "when takes a plain function of the instance, not a coroutine function"
+
+
+def test_defaults_of_later_options_are_accepted():
+    """What means nothing new may be said."""
+    options = options_of(executor="auto", delivery="at_least_once", on_exhausted="fail", until=None, cache=None)
+
+    assert options.required is True
+
+
+def test_compensation_is_not_yet_there():
+    """It can be written, and is refused when the class is compiled."""
+    with pytest.raises(DefinitionError, match="compensation is not yet in this release") as caught:
+
+        @workflow
+        class W:
+            @step
+            def book(self) -> str:
+                return "H"
+
+            @book.compensate
+            def cancel(self, booking: str) -> None: ...
+
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.node) == ("bad-compensation", "book")
+
+
+def test_retry_and_quorum_fail_at_once():
+    """A value that is wrong by itself raises where it is written."""
+    for make in (lambda: Retry(-1), lambda: Quorum(0), lambda: Retry(1, multiplier=0.5)):
+        with pytest.raises(BadOptionError) as caught:
+            make()
+        assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"version": 2}, "version takes a text, not 2", 'For example: version="2"'),
+        ({"version": None}, "version takes a text, not None", ""),
+        ({"version": ""}, "version='' cannot be: a name is not empty", ""),
+        ({"name": 3}, "name=3 cannot be: a name is text, not 3", ""),
+        ({"deadline": 0}, "deadline must be longer than 0 seconds", "Leave it out for no limit."),
+        ({"fail_fast": None}, "fail_fast takes True or False, not None", ""),
+        ({"on_change": "ignore"}, "on_change takes 'refuse' or 'adopt', not 'ignore'", ""),
+        ({"verson": "2"}, "@workflow has no option 'verson'", "Did you mean 'version'?"),
+    ],
+)  # fmt: skip
+def test_bad_workflow_options(options: dict[str, Any], message: str, hint: str):
+    """They are problems of the class."""
+    with pytest.raises(DefinitionError) as caught:
+
+        @workflow(**options)
+        class W:
+            @step
+            def a(self) -> None: ...
+
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.message, problem.hint) == ("bad-option", message, hint)
+    assert problem.location != ""
+
+
+def test_workflow_name_and_options():
+    """`name` is the name in the store; a made workflow takes the same options."""
+
+    @workflow(name="order fulfilment", deadline=None)
+    class W:
+        @step
+        def a(self) -> None: ...
+
+    made = make_workflow(
+        "Made", [up], {"n": (int, 3)}, "7", deadline="1d", fail_fast=False, tags=["x"], description="What it does."
+    )
+    dag = compile_workflow(made)
+
+    assert compile_workflow(W).name == "order fulfilment"
+    assert (dag.name, dag.version, dag.description) == ("Made", "7", "What it does.")
+    assert (dag.options.deadline, dag.options.fail_fast, dag.options.tags) == (86400.0, False, ("x",))
+    assert made().n == 3
+    assert made.__module__ == __name__
+
+
+def test_step_takes_options_beside_the_function():
+    """`step(function, retries=1)` is the same as `step(retries=1)(function)`."""
+    assert step(lambda: 1, retries=2).options.retry == Retry(2)
+
+
+def test_made_steps_are_attributes_where_they_can_be():
+    """Names that are identifiers can be read from the class; none hides what the class has."""
+    made = make_workflow("W", {"load": up, "a b": up, "mro": up, "n": step(lambda load: load + 1)})
+
+    assert made.load.name == "load"
+    assert not hasattr(made, "a b")
+    assert isinstance(made.mro(), list)
+    assert made().n(4) == 5
+    assert made().load() == 1
+
+
+def test_a_class_may_inherit_from_a_made_one():
+    """The made steps keep their names and still take no self."""
+    made = make_workflow("Made", {"a b": up, "load": step(lambda: 2)}, {"n": int})
+
+    @workflow
+    class Sub(made):  # type: ignore[misc, valid-type]
+        @step(depends_on="a b")
+        def after(self, load: int) -> int:
+            return load
+
+    dag = compile_workflow(Sub)
+
+    assert set(dag.nodes) == {"a b", "load", "after"}
+    assert [dag.nodes[name].takes_self for name in ("a b", "load", "after")] == [False, False, True]
+    assert dag.nodes["after"].dependencies == ("a b", "load")

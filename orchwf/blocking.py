@@ -1,0 +1,105 @@
+"""`orchwf.run`: one run, from code that is not asynchronous."""
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future, wait
+from functools import partial
+from typing import Generic, TypeVar
+
+from .orchestrator import Orchestrator
+from .ports import Store
+from .runtime.result import RunResult
+
+W = TypeVar("W")
+T = TypeVar("T")
+
+DEFAULT_STORE = "sqlite:///orchwf.db"
+"""Where runs are kept if neither `store=` nor `$ORCHWF_STORE` says otherwise."""
+
+
+_GRACE = 2.0
+"""Seconds that the steps in flight get after an interrupt: somebody waits at a prompt."""
+
+
+def default_store() -> str:
+    """The URL of the store that is used where none is named: `$ORCHWF_STORE`, else `sqlite:///orchwf.db`."""
+    return os.environ.get("ORCHWF_STORE") or DEFAULT_STORE
+
+
+def run(
+    workflow: W,
+    *,
+    store: str | Store | None = None,
+    run_id: str | None = None,
+    metadata: Mapping[str, object] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> RunResult[W]:
+    """
+    Run a workflow, and wait for it.
+
+    It works under a running event loop too, as in a notebook: then on a loop of its own in another thread, while this
+    one waits. In asynchronous code use `Orchestrator`, which does not block.
+
+    Args:
+        workflow: An instance, with its inputs.
+        store: A URL or a store; by default `$ORCHWF_STORE`, else `sqlite:///orchwf.db`.
+        run_id: Names the run; by default a new id.
+        metadata: JSON-able values to keep with it.
+        tags: Labels to list it by.
+
+    Raises:
+        RunFailed: it failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all.
+        RunCancelled: it was cancelled.
+        RunExistsError, EncodingError, UsageError, StoreError: it could not be started.
+    """
+
+    async def whole_run() -> RunResult[W]:
+        async with Orchestrator(store if store is not None else default_store(), grace=_GRACE) as orchestrator:
+            return await orchestrator.run(workflow, run_id, metadata=metadata, tags=tags)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(whole_run())
+    return _Elsewhere(whole_run()).wait()
+
+
+class _Elsewhere(Generic[T]):
+    """A coroutine run to its end on a loop in a thread of its own, with the context variables of here."""
+
+    def __init__(self, main: Coroutine[object, object, T]) -> None:
+        self._main = main
+        self._ended: Future[T] = Future()
+        self._cancel: Callable[[], object] = _nothing
+
+    def wait(self) -> T:
+        """What it returned or raised. An interrupt here cancels it there, and waits for its end."""
+        variables = contextvars.copy_context()
+        threading.Thread(target=lambda: variables.run(self._work), name="orchwf-run", daemon=True).start()
+        try:
+            return self._ended.result()
+        except KeyboardInterrupt:
+            self._cancel()
+            # Not the thread is waited for: Python 3.11 takes it for ended once a join was interrupted.
+            wait([self._ended])
+            raise
+
+    def _work(self) -> None:
+        try:
+            self._ended.set_result(asyncio.run(self._cancellable()))
+        # Whatever it is, it belongs to the caller, who waits for it.
+        except BaseException as error:
+            self._ended.set_exception(error)
+
+    async def _cancellable(self) -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        return await self._main
+
+
+def _nothing() -> None:
+    pass

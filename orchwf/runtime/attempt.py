@@ -1,0 +1,216 @@
+"""One try of one step: user code in, an outcome (a value) out."""
+
+import asyncio
+import inspect
+import random
+from collections.abc import Callable, Mapping
+from contextvars import Context
+
+import attrs
+
+from ..context import StepContext, running_in
+from ..core.codec import Codec
+from ..core.definition import Argument, FromContext, FromInput, FromOutputs, FromStep, Node
+from ..core.options import seconds
+from ..core.outcome import Outcome, Raised, Returned, SkippedItself, Stopped
+from ..errors import BadOptionError, EncodingError, NonRetryable, RetryAfter, Skip, StepTimeoutError
+from .failure import describe_error
+
+_PATIENCE = 5.0
+"""Seconds that a coroutine has to end after it got CancelledError; then it is left alone."""
+
+
+def _nothing() -> None:
+    pass
+
+
+Ending = tuple[Outcome, BaseException | None]
+"""How an attempt ended, and what was raised (None if nothing was)."""
+
+
+@attrs.define(eq=False)
+class Attempt:
+    """
+    One try of one step, with all that it needs.
+
+    Attributes:
+        node: The step.
+        step: Its number in the plan.
+        number: Which try, counted from 1.
+        context: What the body may know of itself.
+        instance: Gives the workflow's instance, with its inputs.
+        outputs: Step name -> its encoded output, of what this step reads and what completed.
+        types: Step name -> the type of its output.
+        codec: Encodes and decodes.
+        limit: Seconds it may take; None for no limit.
+        is_total: Whether `limit` is what was left of `total_timeout`.
+        later: Calls back after so many seconds; returns what revokes that.
+        report: Is told, once and on the loop, how it ended.
+    """
+
+    node: Node
+    step: int
+    number: int
+    context: StepContext
+    instance: Callable[[], object]
+    outputs: Mapping[str, str]
+    types: Callable[[str], object]
+    codec: Codec
+    limit: float | None
+    is_total: bool
+    later: Callable[[float, Callable[[], None]], Callable[[], None]]
+    report: Callable[["Attempt", Ending], None]
+    task: asyncio.Task[None] | None = None
+    is_over: bool = False
+    _has_begun: bool = False
+    _wants_end: Ending | None = None
+    _revoke: Callable[[], None] = _nothing
+
+    def limit_time(self) -> None:
+        """Let the time that the attempt may take begin."""
+        if self.limit is not None:
+            self._revoke = self.later(self.limit, self.expire)
+
+    async def run(self) -> None:
+        """Run a coroutine body here."""
+        self._has_begun = True
+        try:
+            with running_in(self.context):
+                args, kwargs = self._bind()
+                result = await self.node.function(*args, **kwargs)  # type: ignore[misc]
+                ending = self._returned(result)
+        except asyncio.CancelledError as error:
+            # Stopped by us, or the body cancelled itself, which is a failure like any other.
+            ending = self._raised(error)
+        except KeyboardInterrupt:
+            # The process is ending: nothing is known of the step, which a resume will run again.
+            raise
+        # Foreign code: whatever a body raises is the end of its attempt, SystemExit too, and never ours. A coroutine
+        # that is closed with its loop gets GeneratorExit here, and may end so.
+        except BaseException as error:
+            ending = self._raised(error)
+        self.end(self._settled(ending))
+
+    def _settled(self, ending: Ending) -> Ending:
+        """How it ended if it was told to: a body that completes though it was stopped has completed, in its time."""
+        if self._wants_end is None:
+            return ending
+        was_in_time = isinstance(self._wants_end[0], Stopped)
+        return ending if was_in_time and isinstance(ending[0], Returned) else self._wants_end
+
+    def start_on(self, submit: Callable[[Callable[[], None], Callable[[], None]], None], variables: Context) -> None:
+        """Run a plain body on a thread, with these context variables."""
+        box: list[Ending] = []
+        submit(lambda: box.append(variables.run(self._call)), lambda: self.end(box[0]))
+
+    def _call(self) -> Ending:
+        try:
+            with running_in(self.context):
+                args, kwargs = self._bind()
+                return self._returned(self.node.function(*args, **kwargs))  # type: ignore[misc]
+        # Foreign code, as above. StopIteration and its like would hang whoever waits for the thread: a value does not.
+        except BaseException as error:
+            return self._raised(error)
+
+    def stop(self, ending: Ending | None = None) -> None:
+        """
+        End this attempt from outside: it counts as stopped, or as the ending given.
+
+        A coroutine gets CancelledError and the attempt is over when it has ended, or after five seconds. A thread
+        cannot be stopped: it runs on, the attempt is over at once, and what it returns is dropped.
+        """
+        if self._wants_end is not None or self.is_over:
+            return
+        wanted = self._wants_end = ending or (Stopped(), None)
+        self.context.cancel()
+        if self.task is not None:
+            self.task.cancel()
+        if self._has_begun:
+            self._revoke()
+            self._revoke = self.later(_PATIENCE, lambda: self.end(wanted))
+        else:
+            self.end(wanted)
+
+    def expire(self) -> None:
+        """End this attempt because its time is up."""
+        option, value = "timeout", self.node.options.timeout
+        if self.is_total:
+            option, value = "total_timeout", self.node.options.total_timeout
+        error = StepTimeoutError(
+            f"step {self.node.name!r} took longer than its {option} of {value or 0:g} s"
+            + (f" (all {self.number} attempts together)" if self.is_total else f" (attempt {self.number})")
+        )
+        outcome = Raised(
+            error=describe_error(error),
+            retryable=not self.is_total and self.node.options.retry.allows(error),
+            spread=random.random(),
+        )
+        self.stop((outcome, error))
+
+    def end(self, ending: Ending) -> None:
+        """Report how it ended, the first time; later endings (of a thread that went on) are dropped."""
+        if self.is_over:
+            return
+        self.is_over = True
+        self._revoke()
+        self.report(self, ending)
+
+    def _bind(self) -> tuple[list[object], dict[str, object]]:
+        args: list[object] = [self.instance()] if self.node.takes_self else []
+        kwargs: dict[str, object] = {}
+        for argument in self.node.arguments:
+            if isinstance(argument.binding, FromOutputs):
+                kwargs.update({name: self._output(name) for name in argument.binding.steps if name in self.outputs})
+            elif argument.positional_only:
+                args.append(self._value(argument))
+            else:
+                kwargs[argument.parameter] = self._value(argument)
+        return args, kwargs
+
+    def _value(self, argument: Argument) -> object:
+        match argument.binding:
+            case FromStep(steps):
+                return next((self._output(name) for name in steps if name in self.outputs), None)
+            case FromInput(name):
+                return getattr(self.instance(), name)
+            case FromContext():
+                return self.context
+            case FromOutputs():
+                raise TypeError("**outputs binds no single parameter")
+
+    def _output(self, name: str) -> object:
+        # Decoded for each reader: what one step does to its copy no other can see, and a resumed run sees the same.
+        return self.codec.decode(self.outputs[name], self.types(name))
+
+    def _returned(self, value: object) -> Ending:
+        if inspect.iscoroutine(value):
+            value.close()
+        try:
+            return Returned(self.codec.encode(value, self.node.returns)), None
+        except EncodingError as error:
+            return self._failed_for_good(error, f"the output of step {self.node.name!r} cannot be stored: {error}")
+
+    def _failed_for_good(self, error: Exception, message: str) -> Ending:
+        named = EncodingError(message)
+        named.__cause__ = error.__cause__
+        return Raised(error=describe_error(named), retryable=False), named
+
+    def _raised(self, error: BaseException) -> Ending:
+        if isinstance(error, Skip):
+            return SkippedItself(error.reason), None
+        retry_after = None
+        try:
+            retryable = not isinstance(error, NonRetryable | EncodingError) and self.node.options.retry.allows(error)
+            if isinstance(error, RetryAfter):
+                retryable, retry_after = True, seconds(error.seconds, "RetryAfter")
+        except BadOptionError as bad:
+            bad.__cause__ = error
+            error, retryable = bad, False
+        # Foreign code: retry_on and give_up_on may be predicates of the user's.
+        except Exception as failure:
+            failure.__cause__ = error
+            error, retryable = failure, False
+        return (
+            Raised(error=describe_error(error), retryable=retryable, retry_after=retry_after, spread=random.random()),
+            error,
+        )

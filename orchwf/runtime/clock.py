@@ -1,0 +1,22 @@
+"""The clock of the machine, made steady."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+class SystemClock:
+    """
+    Epoch seconds that never jump: the wall clock as it was at the first look, moved on by the monotonic one.
+
+    So a step back of the machine's clock, or a leap of a day, changes no duration, time-out or wait of this process.
+    """
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        return time.monotonic() + self._offset
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), callback).cancel

@@ -1,0 +1,319 @@
+"""
+The loop that executes runs: decide, write, tell, do.
+
+One loop serves all runs of an orchestrator. While a batch is being written, what happens meanwhile gathers for the
+next one: so groups form by themselves, and nobody waits for company.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from ..core.events import Event, StepCompleted, StepStarted
+from ..core.machine import Turn
+from ..core.outcome import Ended, Granted, Happening
+from ..errors import StoreBusyError, StoreError
+from ..ports import Append, Clock, Observer, Store
+from .attempt import Attempt, Ending
+from .execution import Execution
+from .telling import tell
+from .threads import Threads
+
+_Ready = tuple[int, int, int, Execution]
+"""A step that could start: priority (negated), number in its workflow, age of its run, and the run."""
+
+
+@attrs.frozen
+class _Written:
+    """What one run adds in one batch."""
+
+    execution: Execution
+    events: list[Event]
+
+
+class Engine:
+    """
+    Executes runs on one event loop, over one store.
+
+    `max_concurrency` bounds the attempts in flight over all runs. `serve` has to run as a task; everything else is
+    called from the same loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        max_concurrency: int,
+        observers: Sequence[Observer],
+        spawn: Callable[[Attempt, Execution], "asyncio.Task[None]"],
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.executions: dict[str, Execution] = {}
+        self.failure: BaseException | None = None
+        self._observers = observers
+        self._spawn = spawn
+        self._threads = Threads()
+        self._free = max_concurrency
+        self._ready: list[_Ready] = []
+        self._age = 0
+        self._ages: dict[Execution, int] = {}
+        self._stirred: dict[Execution, None] = {}
+        self._timers: list[tuple[float, int, Execution]] = []
+        self._armed: dict[Execution, float | None] = {}
+        self._wake = asyncio.Event()
+        self.is_draining = False
+        self.is_stopped = False
+
+    # What others may ask for.
+
+    def admit(self, execution: Execution, *happened: Happening) -> None:
+        """Execute this run from now on; its id must not be among the executions."""
+        self._age += 1
+        self._ages[execution] = self._age
+        self.executions[execution.record.id] = execution
+        self.tell_run(execution, *happened)
+
+    def tell_run(self, execution: Execution, *happened: Happening) -> None:
+        """Something happened to a run; its machine decides about it in the next turn."""
+        execution.happened.extend(happened)
+        self._stirred[execution] = None
+        self._wake.set()
+
+    def drain(self) -> None:
+        """Start nothing any more; what is in flight is told, and the loop ends when it has ended."""
+        self.is_draining = True
+        for attempt in self.in_flight:
+            attempt.context.cancel()
+        self._wake.set()
+
+    @property
+    def in_flight(self) -> list[Attempt]:
+        """The attempts that have not ended."""
+        return [attempt for execution in self.executions.values() for attempt in execution.attempts.values()]
+
+    def stop(self) -> None:
+        """End the loop after the batch at hand. What is in flight is stopped and nothing is written of it."""
+        self.is_stopped = True
+        self._wake.set()
+
+    # The loop.
+
+    async def serve(self) -> None:
+        """Decide, write, tell, do: until drained or stopped, or the store fails for good."""
+        try:
+            while not self.is_stopped:
+                batch = self._decide()
+                if batch:
+                    self._finish(batch, await self._write(batch))
+                elif self.is_draining and not self.in_flight:
+                    break
+                else:
+                    await self._sleep()
+        except StoreError as error:
+            self._give_up(error)
+        # A bug of ours must reach whoever waits for a run: nobody looks at this task.
+        except Exception as error:
+            self._give_up(error)
+        finally:
+            self.is_stopped = True
+            for attempt in self.in_flight:
+                attempt.report = _drop
+                attempt.stop()
+            for execution in self.executions.values():
+                execution.left.set()
+                execution.changed.set()
+            self._threads.close()
+
+    async def _sleep(self) -> None:
+        due_at = self._next_due()
+        revoke = self.clock.call_at(due_at, self._wake.set) if due_at is not None else None
+        try:
+            await self._wake.wait()
+        finally:
+            if revoke is not None:
+                revoke()
+        self._wake.clear()
+
+    def _next_due(self) -> float | None:
+        while self._timers and self._armed.get(self._timers[0][2]) != self._timers[0][0]:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    # Deciding.
+
+    def _decide(self) -> list[_Written]:
+        now = self.clock.now()
+        while self._timers and self._timers[0][0] <= now:
+            self._stirred[heapq.heappop(self._timers)[2]] = None
+        stirred, self._stirred = self._stirred, {}
+        events: dict[Execution, list[Event]] = {}
+        for execution in stirred:
+            if self.executions.get(execution.record.id) is execution:
+                happened, execution.happened = execution.happened, []
+                self._turn(execution, happened, now, events)
+        while granted := self._grant(now):
+            for execution, steps in granted.items():
+                self._turn(execution, steps, now, events)
+        for execution, new in events.items():
+            if not new:
+                # A deadline may end attempts without an event of its own: there is nothing to write first.
+                self._stop_unwanted(execution)
+        return [_Written(execution, new) for execution, new in events.items() if new]
+
+    def _turn(
+        self,
+        execution: Execution,
+        happened: Sequence[Happening],
+        now: float,
+        events: dict[Execution, list[Event]],
+    ) -> None:
+        turn: Turn = execution.machine.turn(happened, now)
+        events.setdefault(execution, []).extend(turn.events)
+        age = self._ages[execution]
+        for step in turn.ready:
+            priority = execution.machine.plan.nodes[step].options.priority
+            heapq.heappush(self._ready, (-priority, step, age, execution))
+        due_at = execution.machine.next_due()
+        if due_at is not None and due_at != self._armed.get(execution):
+            heapq.heappush(self._timers, (due_at, age, execution))
+        self._armed[execution] = due_at
+        starts = sum(isinstance(event, StepStarted) for event in turn.events)
+        grants = sum(isinstance(happening, Granted) for happening in happened)
+        self._free += grants - starts
+
+    def _grant(self, now: float) -> dict[Execution, list[Happening]]:
+        """Hand out the free places: the highest priority first, then in definition order, then the oldest run."""
+        granted: dict[Execution, list[Happening]] = {}
+        while self._free > 0 and self._ready and not self.is_draining:
+            _, step, _, execution = heapq.heappop(self._ready)
+            if execution in self._ages and execution.machine.can_start(step, now):
+                granted.setdefault(execution, []).append(Granted(step))
+                self._free -= 1
+        return granted
+
+    # Writing.
+
+    async def _write(self, batch: Sequence[_Written]) -> list[Exception | None]:
+        appends = [self._append_of(written) for written in batch]
+        wait = 0.05
+        while True:
+            try:
+                return await self.store.append(appends)
+            except StoreBusyError:
+                # Another process holds the file. The events stay true; so the same batch is written later.
+                await self._pause(wait)
+                wait = min(1.0, wait * 2)
+                if self.is_stopped:
+                    raise
+
+    async def _pause(self, seconds: float) -> None:
+        over = asyncio.Event()
+        self.clock.call_at(self.clock.now() + seconds, over.set)
+        await over.wait()
+
+    def _append_of(self, written: _Written) -> Append:
+        execution, events = written.execution, written.events
+        summary = execution.summary_of(events)
+        if not execution.is_new:
+            return Append(
+                run_id=execution.record.id, expected=execution.written, events=events, summary=summary,
+                definition=execution.definition,
+            )  # fmt: skip
+        record = execution.record
+        if summary is not None:
+            record = attrs.evolve(record, status=summary.status, ended_at=summary.ended_at, error=summary.error)
+        return Append(run_id=record.id, expected=0, events=events, create=record, definition=execution.definition)
+
+    # Telling and doing.
+
+    def _finish(self, batch: Sequence[_Written], outcomes: Sequence[Exception | None]) -> None:
+        for written, trouble in zip(batch, outcomes, strict=True):
+            if trouble is None:
+                self._do(written)
+            else:
+                self._let_go(written.execution, trouble)
+
+    def _do(self, written: _Written) -> None:
+        execution, events = written.execution, written.events
+        summary = execution.summary_of(events)
+        if summary is not None:
+            execution.record = attrs.evolve(
+                execution.record, status=summary.status, fingerprint=summary.fingerprint,
+                ended_at=summary.ended_at, error=summary.error,
+            )  # fmt: skip
+        execution.written = events[-1].seq
+        execution.is_new, execution.definition = False, None
+        if not execution.created.done():
+            execution.created.set_result(None)
+        tell(self._observers, execution.record, events)
+        changed, execution.changed = execution.changed, asyncio.Event()
+        changed.set()
+        for event in events:
+            if isinstance(event, StepStarted):
+                self._start(execution, event)
+            elif isinstance(event, StepCompleted):
+                execution.raised.pop(event.step, None)
+        self._stop_unwanted(execution)
+        if execution.machine.status.is_final:
+            self._let_go(execution, None)
+
+    def _stop_unwanted(self, execution: Execution) -> None:
+        for step in execution.machine.unwanted():
+            if step in execution.attempts:
+                execution.attempts[step].stop()
+
+    def _start(self, execution: Execution, event: StepStarted) -> None:
+        machine = execution.machine
+        step = machine.plan.index[event.step]
+        node = machine.plan.nodes[step]
+        limit, is_total = machine.time_left(step, self.clock.now())
+        attempt = Attempt(
+            node=node, step=step, number=event.attempt, context=execution.context_for(node, event.attempt),
+            instance=execution.instance, outputs=execution.outputs_for(node), types=execution.type_of,
+            codec=execution.codec, limit=limit, is_total=is_total, later=self._later,
+            report=lambda attempt, ending: self._ended(execution, attempt, ending),
+        )  # fmt: skip
+        execution.attempts[step] = attempt
+        attempt.limit_time()
+        if node.is_async:
+            attempt.task = self._spawn(attempt, execution)
+        else:
+            attempt.start_on(self._threads.submit, execution.variables.copy())
+
+    def _later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
+        return self.clock.call_at(self.clock.now() + seconds, callback)
+
+    def _ended(self, execution: Execution, attempt: Attempt, ending: Ending) -> None:
+        outcome, error = ending
+        del execution.attempts[attempt.step]
+        self._free += 1
+        if error is not None:
+            execution.raised[attempt.node.name] = error
+        self.tell_run(execution, Ended(attempt.step, attempt.number, outcome))
+
+    def _let_go(self, execution: Execution, trouble: BaseException | None) -> None:
+        """Execute this run no longer: it has ended, somebody else owns it, or it could not be created."""
+        for attempt in list(execution.attempts.values()):
+            attempt.stop()
+        self.executions.pop(execution.record.id, None)
+        self._ages.pop(execution, None)
+        self._armed.pop(execution, None)
+        execution.trouble = trouble
+        if not execution.created.done():
+            execution.created.set_exception(trouble or asyncio.CancelledError())
+            execution.created.exception()
+        execution.left.set()
+        execution.changed.set()
+
+    def _give_up(self, error: BaseException) -> None:
+        self.failure = error
+        for execution in list(self.executions.values()):
+            self._let_go(execution, error)
+
+
+def _drop(attempt: Attempt, ending: Ending) -> None:
+    """What an attempt reports after the engine has ended: the run will be resumed without it."""

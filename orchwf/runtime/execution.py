@@ -1,0 +1,194 @@
+"""One run while it is executed here: its machine, its attempts, and who waits for it."""
+
+import asyncio
+import contextvars
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from ..context import StepContext
+from ..core.codec import Codec
+from ..core.dag import Dag
+from ..core.definition import FromOutputs, FromStep, Node
+from ..core.events import Event, RunCancelled, RunCompleted, RunFailed, RunResumed, RunStarted
+from ..core.machine import Machine, Verdict
+from ..core.outcome import Happening
+from ..core.plan import Plan
+from ..core.references import MISSING, Condition, Ref, alternatives
+from ..core.state import RunStatus
+from ..errors import EncodingError
+from ..ports import RunRecord, Summary
+from .attempt import Attempt
+from .failure import describe_error
+
+_SCALARS = (str, int, float, bool, type(None))
+
+
+def codec_of(dag: Dag, max_bytes: int | None = None) -> Codec:
+    """The codec for the values of this workflow."""
+    return Codec(dag.module, max_bytes=max_bytes)
+
+
+def encode_inputs(dag: Dag, workflow: object) -> str:
+    """
+    The inputs of this instance as a JSON object: input name -> encoded value.
+
+    Raises:
+        EncodingError: a value cannot be stored; the message names the input.
+    """
+    codec, texts = codec_of(dag), []
+    for name, field in dag.inputs.items():
+        try:
+            text = codec.encode(getattr(workflow, name), field.type)
+        except EncodingError as error:
+            raise EncodingError(f"input {name!r} of {dag.name} cannot be stored: {error}") from error.__cause__
+        texts.append(f"{json.dumps(name, ensure_ascii=False)}:{text}")
+    return "{" + ",".join(texts) + "}"
+
+
+@attrs.define(eq=False)
+class Execution:
+    """
+    One run while it is executed here.
+
+    Attributes:
+        record: Its summary, as the store has it.
+        dag: Its definition.
+        plan: Its graph, for counting.
+        inputs: The encoded inputs (JSON object).
+        written: The number of the last event that is in the store.
+        is_new: Whether the store does not have it yet.
+        definition: The JSON text of the definition, if the store may not have it yet.
+        happened: What the machine is to be told in the next turn.
+        attempts: Step number -> the attempt in flight.
+        raised: Step name -> what its last attempt raised, for `__cause__`.
+        variables: The context variables its bodies see: those of whoever started it.
+        created: Is set once the store has it; carries the error if that failed.
+        left: Is set once it is not executed here any more, whatever the reason.
+        changed: Is replaced and set at every commit.
+        trouble: Why it was given up here, if not because it ended.
+        machine: What is true of it and what follows.
+    """
+
+    record: RunRecord
+    dag: Dag
+    plan: Plan
+    inputs: str
+    written: int = 0
+    is_new: bool = False
+    definition: str | None = None
+    happened: list[Happening] = attrs.field(factory=list)
+    attempts: dict[int, Attempt] = attrs.field(factory=dict)
+    raised: dict[str, BaseException] = attrs.field(factory=dict)
+    variables: contextvars.Context = attrs.field(factory=contextvars.copy_context)
+    created: asyncio.Future[None] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+    left: asyncio.Event = attrs.field(factory=asyncio.Event)
+    changed: asyncio.Event = attrs.field(factory=asyncio.Event)
+    trouble: BaseException | None = None
+    machine: Machine = attrs.field(init=False)
+    codec: Codec = attrs.field(init=False)
+    _shared: object = attrs.field(default=None, init=False)
+    _raw_inputs: dict[str, Any] | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.machine = Machine(self.record.id, self.plan, self.judge)
+        self.codec = codec_of(self.dag)
+
+    def instance(self) -> object:
+        """
+        The workflow with its inputs, decoded from what is stored.
+
+        It is made anew for each use, so that no step sees what another did to it, unless all inputs are immutable.
+        """
+        if self._shared is not None:
+            return self._shared
+        values = decode_inputs(self.dag, self.codec, self.inputs)
+        made = (self.dag.workflow or dict)(**values)
+        if all(type(value) in _SCALARS for value in values.values()):
+            self._shared = made
+        return made
+
+    def type_of(self, step: str) -> object:
+        """The type of the output of a step."""
+        return self.dag.nodes[step].returns
+
+    def outputs_for(self, node: Node) -> Mapping[str, str]:
+        """Step name -> its encoded output, of those that this step takes as arguments and that completed."""
+        machine = self.machine
+        found = {}
+        for name in _argument_steps(node):
+            text = machine.outputs.get(machine.plan.index[name])
+            if text is not None:
+                found[name] = text
+        return found
+
+    def context_for(self, node: Node, number: int) -> StepContext:
+        """What the body of this attempt may know of itself."""
+        step = self.machine.plan.index[node.name]
+        left = max(0, node.options.retry.max_retries - self.machine.failures[step])
+        return StepContext(
+            run_id=self.record.id, workflow=self.record.workflow, step=node.name, attempt=number,
+            max_attempts=number + left, metadata=self.record.metadata,
+        )  # fmt: skip
+
+    def judge(self, machine: Machine, node: Node) -> Verdict:
+        """Answer the condition of a step: None to run it, a reason to skip it, or the error that it raised."""
+        when = node.options.when
+        try:
+            if isinstance(when, Condition):
+                answer = when.answer(self._lookup)
+                if answer is None:
+                    return f"its condition cannot be known: {when}"
+                return None if answer else f"its condition is false: {when}"
+            return None if when is None or when(self.instance()) else "its condition on the inputs is false"
+        # Foreign code: a predicate of the user's.
+        except Exception as error:
+            self.raised[node.name] = error
+            return describe_error(error)
+
+    def _lookup(self, ref: Ref[Any]) -> object:
+        for alternative in alternatives(ref):
+            text = self.machine.outputs.get(self.machine.plan.index[alternative.name])
+            if text is not None:
+                return self.codec.decode(text, self.type_of(alternative.name))
+        return MISSING
+
+    def summary_of(self, events: list[Event]) -> Summary | None:
+        """What these events change in the summary; None if nothing."""
+        for event in reversed(events):
+            status, fingerprint = self.machine.status, self.record.fingerprint
+            match event:
+                case RunCompleted():
+                    return Summary(status=status, fingerprint=fingerprint, ended_at=event.at)
+                case RunFailed(error=error):
+                    return Summary(status=status, fingerprint=fingerprint, ended_at=event.at, error=error)
+                case RunCancelled(reason=reason):
+                    return Summary(status=status, fingerprint=fingerprint, ended_at=event.at, error=reason)
+                case RunStarted(fingerprint=fingerprint) | RunResumed(fingerprint=fingerprint):
+                    return Summary(status=RunStatus.RUNNING, fingerprint=fingerprint)
+                case _:
+                    pass
+        return None
+
+
+def decode_inputs(dag: Dag, codec: Codec, text: str) -> dict[str, object]:
+    """
+    Input name -> its value, of the inputs that the workflow has now; one that it had not then takes its default.
+
+    Raises:
+        EncodingError: a stored value does not fit its type now.
+    """
+    raw = json.loads(text)
+    values = {}
+    for name, field in dag.inputs.items():
+        if name in raw:
+            values[name] = codec.decode(json.dumps(raw[name], ensure_ascii=False), field.type)
+    return values
+
+
+def _argument_steps(node: Node) -> Iterator[str]:
+    for argument in node.arguments:
+        if isinstance(argument.binding, FromStep | FromOutputs):
+            yield from argument.binding.steps

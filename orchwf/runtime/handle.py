@@ -1,0 +1,205 @@
+"""A run in the hand: what can be asked of it, and done to it, from here or from another process."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Generic, TypeVar
+
+from ..core.events import Event
+from ..core.history import History, StepRecord
+from ..core.report import resume_command
+from ..core.state import RunStatus
+from ..errors import RecordedError, RunCancelled, RunError, RunFailed, RunInterruptedError, StoreError
+from .execution import Execution
+from .result import RunResult, count_statuses, mimebundle_of
+from .runs import Runs
+
+W = TypeVar("W")
+_PAGE = 1000
+_SHORTEST, _LONGEST = 0.02, 0.5
+
+
+class RunHandle(Generic[W]):
+    """
+    A run, by its id. It holds no state of its own: what it says is read from the store.
+
+    Attributes:
+        id: The id of the run.
+    """
+
+    def __init__(self, runs: Runs, run_id: str, execution: Execution | None = None) -> None:
+        self.id = run_id
+        self._runs = runs
+        # What happened to it here is kept for as long as the handle is: the exceptions themselves, for one.
+        self._execution = execution or runs.engine.executions.get(run_id)
+
+    def __repr__(self) -> str:
+        return f"<run {self.id}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        # A notebook cannot await here: what is shown is what this process knows of the run.
+        self._here()
+        if self._execution is None:
+            return {"text/plain": repr(self)}
+        machine, dag = self._execution.machine, self._execution.dag
+        steps = {
+            node.name: StepRecord(node.name, status)
+            for node, status in zip(machine.plan.nodes, machine.statuses, strict=True)
+        }
+        return mimebundle_of(dag, steps, f"run {self.id}: {machine.status}, {count_statuses(steps.values())}")
+
+    async def status(self) -> RunStatus:
+        """Where the run is now."""
+        return (await self._runs.record(self.id)).status
+
+    async def wait(self, timeout: float | None = None) -> RunResult[W]:  # noqa: ASYNC109 - the name is the contract
+        """
+        What became of the run, once it has ended or was paused. Never raises for how it ended.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: it had not ended by then; it goes on.
+            RunInterruptedError: the orchestrator was closed, or the store was lost, before it ended.
+        """
+        async with asyncio.timeout(timeout):
+            await self._until_ended()
+        return await self._result()
+
+    async def result(self) -> RunResult[W]:
+        """
+        What became of the run, once it completed.
+
+        Raises:
+            RunFailed: it failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all.
+            RunCancelled: it was cancelled.
+            RunInterruptedError: the orchestrator was closed, or the store was lost, before it ended.
+        """
+        result = await self.wait()
+        if result.status is RunStatus.FAILED:
+            raise self._failure(result) from self._cause(result)
+        if result.status is RunStatus.CANCELLED:
+            raise RunCancelled(self.id, result.workflow, result.error)
+        return result
+
+    async def cancel(self, reason: str = "") -> None:
+        """
+        Ask that the run ends: coroutines get CancelledError, steps that join `"settled"` still run.
+
+        The request is durable when this returns, whoever executes the run. A run that has ended stays as it is.
+        """
+        await self._runs.ask_to_cancel(self.id, reason)
+
+    async def steps(self) -> dict[str, StepRecord]:
+        """Step name -> what became of it so far, of all steps of the workflow, in topological order."""
+        return dict((await self._result()).steps)
+
+    async def events(self, follow: bool = False) -> AsyncIterator[Event]:
+        """
+        The log of the run, from its beginning.
+
+        Args:
+            follow: Go on with what is written later, until the run has ended.
+        """
+        await self._runs.record(self.id)
+        after, wait = 0, _SHORTEST
+        while True:
+            changed = self._changed()
+            was_final = (await self.status()).is_final
+            while page := await self._runs.store.read(self.id, after=after, limit=_PAGE):
+                for event in page:
+                    yield event
+                after, wait = page[-1].seq, _SHORTEST
+            if not follow or was_final:
+                return
+            await self._pause(changed, wait)
+            wait = min(_LONGEST, wait * 2)
+
+    async def _until_ended(self) -> None:
+        wait = _SHORTEST
+        while True:
+            changed = self._left()
+            self._check_open()
+            record = await self._runs.record(self.id)
+            if record.status is RunStatus.PAUSED or record.status.is_final:
+                return
+            await self._pause(changed, wait)
+            wait = min(_LONGEST, wait * 2)
+
+    def _here(self) -> Execution | None:
+        """The run, if it is executed here now."""
+        here = self._runs.engine.executions.get(self.id)
+        self._execution = here or self._execution
+        return here
+
+    def _changed(self) -> asyncio.Event | None:
+        """What is set when something is written of the run, if it is executed here."""
+        here = self._here()
+        return None if here is None else here.changed
+
+    def _left(self) -> asyncio.Event | None:
+        """What is set when the run is executed here no longer, if it is now."""
+        here = self._here()
+        return None if here is None else here.left
+
+    def _check_open(self) -> None:
+        engine, execution = self._runs.engine, self._execution
+        if engine.is_stopped and (execution is None or not execution.record.status.is_final):
+            workflow = "an unknown workflow" if execution is None else execution.record.workflow
+            raise RunInterruptedError(self.id, workflow) from engine.failure
+
+    async def _pause(self, changed: asyncio.Event | None, seconds: float) -> None:
+        """Until something is written of the run here; if it is executed elsewhere, for a while: it has to be polled."""
+        if changed is not None:
+            await changed.wait()
+            return
+        over = asyncio.Event()
+        self._runs.clock.call_at(self._runs.clock.now() + seconds, over.set)
+        await over.wait()
+
+    async def _result(self) -> RunResult[W]:
+        record = await self._runs.record(self.id)
+        history, after = History(self.id), 0
+        while page := await self._runs.store.read(self.id, after=after, limit=_PAGE * 10):
+            history.extend(page)
+            after = page[-1].seq
+        if not after:
+            raise StoreError(f"the log of run {self.id!r} is empty in {self._runs.store.url}: the store is damaged")
+        dag = self._execution.dag if self._execution is not None else await self._runs.dag_to_show(record)
+        return RunResult(record, history, dag)
+
+    def _failure(self, result: RunResult[W]) -> RunError:
+        names = ", ".join(result.failed_steps)
+        first = result.steps[result.failed_steps[0]] if result.failed_steps else None
+        reason = result.error
+        if first is not None:
+            tries = len(first.attempts)
+            counted = f" after {tries} attempts" if tries > 1 else ""
+            reason = f"step {names} failed{counted}: {result.error}"
+        error = RunFailed(self.id, result.workflow, result.failed_steps, reason)
+        error.add_note(self._summary(result))
+        return error
+
+    def _summary(self, result: RunResult[W]) -> str:
+        """What the command line would end with."""
+        url = self._runs.store.url
+        # What is in memory is gone when the process is: there is nothing that a command could resume.
+        resume = "" if url.startswith("memory:") else resume_command(self.id, url)
+        lines = result.report(resume=resume, folder=os.getcwd()).lines()
+        return "\n".join(line.text for line in lines)
+
+    def _cause(self, result: RunResult[W]) -> BaseException | None:
+        causes = [self._raised(result.steps[name]) for name in result.failed_steps]
+        if len(causes) < 2:
+            return causes[0] if causes else None
+        return BaseExceptionGroup(f"{len(causes)} steps of run {self.id!r} failed", causes)
+
+    def _raised(self, record: StepRecord) -> BaseException:
+        raised = self._execution.raised.get(record.name) if self._execution is not None else None
+        if raised is not None:
+            return raised
+        error = record.error
+        if error is None:
+            return RecordedError("Exception", "", "")
+        return RecordedError(error.type_name, error.message, error.traceback)

@@ -1,0 +1,178 @@
+"""What became of a run, for the one who asked for it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from ..core.codec import Codec
+from ..core.dag import Dag
+from ..core.definition import UNKNOWN
+from ..core.history import History, StepRecord
+from ..core.references import MISSING, Ref, alternatives
+from ..core.report import Report
+from ..core.state import RunStatus, StepStatus
+from ..core.wording import duration_text
+from ..errors import UsageError
+from ..ports import RunRecord
+
+W = TypeVar("W")
+T = TypeVar("T")
+
+
+class Outputs(Mapping[str, object]):
+    """Step name -> its output, of the steps that completed. Each is decoded when it is first asked for."""
+
+    def __init__(self, steps: Mapping[str, StepRecord], decode: Callable[[str, str], object]) -> None:
+        self._texts = {name: record.output for name, record in steps.items() if record.output is not None}
+        self._decode = decode
+        self._values: dict[str, object] = {}
+
+    def __getitem__(self, name: str) -> object:
+        if name not in self._values:
+            self._values[name] = self._decode(name, self._texts[name])
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class RunResult(Generic[W]):
+    """
+    What became of a run.
+
+    `result[Flow.step]` is the output of a step, with its type; `result["step"]` the same by name.
+
+    Attributes:
+        run_id: Its id.
+        workflow: The name of its workflow.
+        status: Where it is.
+        outputs: Step name -> output, of the steps that completed.
+        steps: Step name -> what became of it, of all steps of the workflow, in topological order.
+        error: The headline of the failure, or the reason of the cancellation; empty otherwise.
+        started_at, ended_at: When (aware, UTC); None before.
+        duration: Seconds from start to end; None if it has not ended.
+        metadata, tags: What was given along.
+    """
+
+    def __init__(self, record: RunRecord, history: History, dag: Dag | None) -> None:
+        self.run_id = record.id
+        self.workflow = record.workflow
+        self.status: RunStatus = history.status
+        self.metadata = record.metadata
+        self.tags = record.tags
+        self.error = history.error or history.reason
+        self.failed_steps = history.failed_steps
+        self.started_at = instant(history.started_at)
+        self.ended_at = instant(history.ended_at)
+        self.steps: Mapping[str, StepRecord] = _all_steps(history, dag)
+        self.outputs: Mapping[str, object] = Outputs(history.steps, self._decode)
+        self._dag = dag
+        self._codec = Codec(dag.module if dag is not None else "")
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end; None if it has not ended."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+    def __getitem__(self, step: Ref[T] | str) -> T:
+        """
+        The output of a step.
+
+        Raises:
+            UsageError: it has none, or the workflow has no such step; the message says which and why.
+        """
+        names = [step] if isinstance(step, str) else [ref.name for ref in alternatives(step)]
+        value: Any = next((self.outputs[name] for name in names if name in self.outputs), MISSING)
+        if value is MISSING:
+            raise UsageError(f"run {self.run_id!r} has no output of {' | '.join(names)}: {self._why(names[0])}")
+        result: T = value
+        return result
+
+    def _why(self, name: str) -> str:
+        record = self.steps.get(name)
+        if record is None:
+            return f"{self.workflow} has no step {name!r}; its steps are {', '.join(self.steps)}"
+        detail = record.reason or (record.error.headline if record.error else "")
+        return f"it is {record.status}" + (f" ({detail})" if detail else "")
+
+    def _decode(self, name: str, text: str) -> object:
+        node = self._dag.nodes.get(name) if self._dag is not None else None
+        return self._codec.decode(text, node.returns if node is not None else UNKNOWN)
+
+    def report(self, *, resume: str = "", folder: str = "") -> Report:
+        """
+        What there is to tell of the run, for people.
+
+        Args:
+            resume: The command that resumes it; empty where there is none to type.
+            folder: Paths below it are shown relative to it.
+        """
+        return Report(
+            run_id=self.run_id, workflow=self.workflow, status=self.status, steps=self.steps, dag=self._dag,
+            duration=self.duration, reason=self.error, resume=resume, folder=folder,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        counts = count_statuses(self.steps.values())
+        took = "" if self.duration is None else f" in {duration_text(self.duration)}"
+        error = f": {self.error}" if self.error else ""
+        return f"<{self.workflow} run {self.run_id} {self.status}{took} ({counts}){error}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        if self._dag is None:
+            return {"text/plain": repr(self)}
+        return mimebundle_of(self._dag, self.steps, repr(self))
+
+
+def run_picture(dag: Dag, steps: Mapping[str, StepRecord], note: str = "") -> Any:
+    """The picture of a graph in which each step shows where it is in a run."""
+    picture = dag.picture()
+    shapes = []
+    for shape in picture.shapes:
+        record = steps.get(shape.id) or StepRecord(shape.id)
+        shapes.append(attrs.evolve(shape, status=str(record.status), detail=_detail(record)))
+    return attrs.evolve(picture, shapes=tuple(shapes), note=note)
+
+
+def mimebundle_of(dag: Dag, steps: Mapping[str, StepRecord], note: str) -> dict[str, str]:
+    """What a notebook shows of a run: the picture, and text for where there are none."""
+    from .. import drawing  # Only wanted by who looks.
+
+    return drawing.mimebundle(run_picture(dag, steps, note))
+
+
+def _detail(record: StepRecord) -> str:
+    parts = [] if record.duration is None else [duration_text(record.duration)]
+    if record.attempt > 1:
+        parts.append(f"attempt {record.attempt}")
+    return ", ".join(parts)
+
+
+def count_statuses(records: Iterable[StepRecord]) -> str:
+    """`12 completed, 1 failed`: how many steps are where, in the order of `StepStatus`."""
+    counts = dict.fromkeys(StepStatus, 0)
+    for record in records:
+        counts[record.status] += 1
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+
+
+def instant(at: float | None) -> datetime | None:
+    """Epoch seconds as an aware datetime; None stays None."""
+    return None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def _all_steps(history: History, dag: Dag | None) -> dict[str, StepRecord]:
+    known = history.steps
+    if dag is None:
+        return dict(known)
+    return {name: known.get(name, StepRecord(name)) for name in dag.nodes} | known

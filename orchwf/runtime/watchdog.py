@@ -1,0 +1,63 @@
+"""Tells which step blocks the event loop."""
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+
+from .engine import Engine
+
+_LOGGER = logging.getLogger("orchwf")
+_EVERY = 0.5
+_BLOCKED = 1.0
+
+
+class Watchdog:
+    """
+    Looks from a thread whether the loop still turns while attempts are in flight.
+
+    A loop that is blocked renews nothing, commits nothing and starts nothing: the warning names the step and the line
+    that it stands at.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._turned = threading.Event()
+        self._closed = threading.Event()
+        self._told: set[str] = set()
+        threading.Thread(target=self._watch, name="orchwf-watchdog", daemon=True).start()
+
+    def close(self) -> None:
+        """End it."""
+        self._closed.set()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(_EVERY):
+            if not self._engine.executions:
+                continue
+            self._turned.clear()
+            try:
+                self._loop.call_soon_threadsafe(self._turned.set)
+            except RuntimeError:
+                return
+            if not self._turned.wait(_BLOCKED) and not self._closed.is_set():
+                self._warn()
+
+    def _warn(self) -> None:
+        task = asyncio.current_task(self._loop)
+        frame = sys._current_frames().get(self._loop_thread)
+        if task is None or frame is None or not task.get_name().startswith("step "):
+            return
+        name = task.get_name()
+        if name in self._told:
+            return
+        self._told.add(name)
+        line = traceback.extract_stack(frame)[-1]
+        _LOGGER.warning(
+            "%s blocks the event loop for more than %g s, at %s:%s in %s: everything else waits. "
+            "Make it a plain function, which runs in a thread, or await what takes long.",
+            name, _BLOCKED, line.filename, line.lineno, line.name,
+        )  # fmt: skip

@@ -1,0 +1,126 @@
+"""What is logged: every event as one structured line, and nothing until somebody listens."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import orchwf
+from orchwf import Orchestrator, Retry, Skip, StepContext, make_workflow, step
+from tests.runtime.flows import log_of
+
+LOGGER = logging.getLogger("orchwf")
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Configuring logging is for the whole process: each test leaves it as it was."""
+    handlers, level, propagate = list(LOGGER.handlers), LOGGER.level, LOGGER.propagate
+    yield
+    LOGGER.handlers[:], LOGGER.propagate = handlers, propagate
+    LOGGER.setLevel(level)
+
+
+def flow() -> type:
+    @step(retries=Retry(1, initial=0))
+    async def flaky(ctx: StepContext) -> str:
+        ctx.log.info("trying", number=ctx.attempt)
+        if ctx.attempt == 1:
+            raise ValueError("a secret: no, this is the error")
+        return "the secret output"
+
+    @step
+    async def skips() -> None:
+        raise Skip("nothing to do")
+
+    @step(required=False, depends_on=flaky)
+    async def fails() -> None:
+        raise KeyError("x")
+
+    return make_workflow("Logged", [flaky, skips, fails], inputs={"password": str})
+
+
+async def test_every_event_is_one_line(caplog: pytest.LogCaptureFixture):
+    """Its name is the kind, its fields say which run, workflow, step and attempt; never inputs or outputs."""
+    caplog.set_level(logging.INFO, "orchwf")
+
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(flow()(password="hidden"), run_id="r")
+        await run.wait()
+        log = await log_of(run)
+
+    lines = [record for record in caplog.records if record.name == "orchwf"]
+    assert [event.kind for event in log] == [record.getMessage() for record in lines]
+    retrying = next(vars(record) for record in lines if record.getMessage() == "step.retrying")
+    assert ("r", "Logged", "flaky", 1) == tuple(retrying[name] for name in ("run_id", "workflow", "step", "attempt"))
+    assert "WARNING" == retrying["levelname"]
+    everything = " ".join(str(vars(record)) for record in lines)
+    assert "hidden" not in everything
+    assert "secret output" not in everything
+
+
+async def test_steps_log_with_their_names_bound(caplog: pytest.LogCaptureFixture):
+    """`ctx.log` says which attempt of which step of which run it is."""
+    caplog.set_level(logging.INFO, "orchwf")
+
+    async with Orchestrator("memory:") as orchestrator:
+        await orchestrator.run(flow()(password="hidden"), run_id="r")
+
+    said = [vars(record) for record in caplog.records if record.name == "orchwf.step"]
+    assert [("trying", 1), ("trying", 2)] == [(line["msg"], line["number"]) for line in said]
+    assert {("r", "Logged", "flaky")} == {(line["run_id"], line["workflow"], line["step"]) for line in said}
+
+
+def test_nothing_is_printed_until_somebody_listens(tmp_path: Path):
+    """Neither by failing steps nor by their own logging, in a program that configures nothing."""
+    code = """
+import orchwf
+from orchwf import StepContext, make_workflow, step
+def loud(ctx: StepContext) -> None:
+    ctx.log.error("loud")
+    raise ValueError("bad")
+try:
+    orchwf.run(make_workflow("Loud", {"loud": step(loud)})(), store="memory:")
+except orchwf.RunFailed:
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ("", "") == (done.stdout, done.stderr)
+
+
+def run_with(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, **options: object) -> list[str]:
+    monkeypatch.setattr(sys, "stderr", stream)
+    orchwf.configure_logging(**options)  # type: ignore[arg-type]
+    orchwf.run(flow()(password="hidden"), store="memory:", run_id="r")
+    return stream.getvalue().splitlines()
+
+
+def test_configured_as_json(monkeypatch: pytest.MonkeyPatch):
+    """One object a line, with the time, the level and the event."""
+    lines = [json.loads(line) for line in run_with(io.StringIO(), monkeypatch, json=True)]
+
+    assert {"timestamp", "level", "event", "run_id", "workflow", "seq"} <= set(lines[0])
+    assert ("run.started", "info") == (lines[0]["event"], lines[0]["level"])
+    assert "trying" in [line["event"] for line in lines]
+
+
+def test_configured_for_people(monkeypatch: pytest.MonkeyPatch):
+    """One line each, without colours where there is no terminal; a second call replaces the first."""
+    orchwf.configure_logging(json=True)
+
+    lines = run_with(io.StringIO(), monkeypatch, level="warning")
+
+    assert ["step.retrying", "step.failed"] == [line.split("] ")[1].split()[0] for line in lines]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_an_unknown_level_is_refused():
+    """With what there is."""
+    with pytest.raises(ValueError, match="level takes one of CRITICAL"):
+        orchwf.configure_logging(level="loud")

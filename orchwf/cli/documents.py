@@ -1,0 +1,114 @@
+"""What `--json` prints: the documents that programs can rely on. Names are only ever added to them."""
+
+import json
+
+import attrs
+
+from ..core.dag import Dag
+from ..core.events import ErrorInfo, Event, RunStarted, SignalReceived, StepCompleted
+from ..core.history import History, StepRecord
+from ..errors import Problem
+from ..ports import RunRecord
+from ..views import iso_time
+
+Document = dict[str, object]
+"""What becomes a JSON object."""
+
+
+def run_document(record: RunRecord, *, interrupted: bool, owner: str | None) -> Document:
+    """
+    A run as JSON-able values.
+
+    Instants are ISO 8601 in UTC; `duration` is in seconds, None until it ended; `interrupted` says that it has not
+    ended and nobody executes it; `owner` is who executes it.
+    """
+    return {
+        "id": record.id,
+        "workflow": record.workflow,
+        "version": record.version,
+        "status": str(record.status),
+        "interrupted": interrupted,
+        "created_at": iso_time(record.created_at),
+        "ended_at": iso_time(record.ended_at),
+        "duration": None if record.ended_at is None else round(record.ended_at - record.created_at, 6),
+        "error": record.error,
+        "owner": owner,
+        "tags": dict(record.tags),
+        "metadata": dict(record.metadata),
+        "entrypoint": record.entrypoint,
+    }
+
+
+def step_document(record: StepRecord) -> Document:
+    """A step of a run as JSON-able values; instants and duration as of `run_document`."""
+    return {
+        "name": record.name,
+        "status": str(record.status),
+        "started_at": iso_time(record.started_at),
+        "ended_at": iso_time(record.ended_at),
+        "duration": None if record.duration is None else round(record.duration, 6),
+        "reason": record.reason,
+        "cause": record.cause,
+        "error": error_document(record.error),
+        "attempts": [
+            {
+                "number": attempt.number,
+                "status": str(attempt.status),
+                "started_at": iso_time(attempt.started_at),
+                "ended_at": iso_time(attempt.ended_at),
+                "error": error_document(attempt.error),
+            }
+            for attempt in record.attempts
+        ],
+    }
+
+
+def error_document(error: ErrorInfo | None) -> dict[str, str] | None:
+    """What a body raised, as JSON-able values."""
+    return None if error is None else attrs.asdict(error)
+
+
+def result_document(run: Document, history: History, steps: list[StepRecord]) -> Document:
+    """What `show` prints, and the last line of `run` and `resume`: the run, its inputs, and its `steps` in order."""
+    return {**run, "inputs": json.loads(history.inputs), "steps": [step_document(record) for record in steps]}
+
+
+def event_document(run_id: str, event: Event) -> Document:
+    """
+    One line of `events`, and of `run` while it runs.
+
+    `run`, `seq` (from 1), `at`, `kind`, then what the kind has: `step` and `attempt`, `output`, `error`, `reason`, …
+    """
+    details = attrs.asdict(event, filter=lambda field, _: field.name not in ("seq", "at"))
+    match event:
+        case StepCompleted():
+            details["output"] = json.loads(event.output)
+        case RunStarted():
+            details["inputs"] = json.loads(event.inputs)
+        case SignalReceived(signal="cancel"):
+            # Of this one it is the reason, as plain text.
+            details["reason"] = details.pop("payload")
+        case SignalReceived():
+            details["payload"] = json.loads(event.payload)
+        case _:
+            pass
+    return {"run": run_id, "seq": event.seq, "at": iso_time(event.at), "kind": event.kind, **details}
+
+
+def dag_document(dag: Dag, target: str, warnings: list[str]) -> Document:
+    """One of the `workflows` that `check` prints."""
+    return {
+        "name": dag.name,
+        "version": dag.version,
+        "target": target,
+        "fingerprint": dag.fingerprint,
+        "steps": len(dag.nodes),
+        "edges": len(dag.edges),
+        "generations": len(dag.generations),
+        "warnings": warnings,
+    }
+
+
+def problem_document(problem: Problem) -> Document:
+    """One of the `problems` of a definition."""
+    return attrs.asdict(problem)

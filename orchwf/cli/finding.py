@@ -1,0 +1,143 @@
+"""From `7f3a`, `last` or `last-failed` to a run of the store, and what there is to know of it."""
+
+import json
+import os
+import time
+
+import attrs
+
+from ..core.dag import Dag
+from ..core.history import History
+from ..core.report import Report, resume_command
+from ..core.state import RunStatus
+from ..drawing.labels import visible
+from ..errors import StoreError
+from ..ports import RunQuery, RunRecord, Store
+from ..runtime.owner import is_dead, parse_owner
+from ..runtime.result import RunResult
+from ..views import run_row
+from .documents import Document, result_document, run_document
+from .exits import CommandError, Exit
+
+LAST, LAST_FAILED = "last", "last-failed"
+_MOST_CANDIDATES = 10
+_PAGE = 100
+
+
+def is_interrupted(record: RunRecord) -> bool:
+    """Whether a run has not ended, and nobody executes it any more."""
+    if record.status is not RunStatus.RUNNING:
+        return False
+    return record.owner is None or is_dead(parse_owner(record.owner))
+
+
+def owner_label(record: RunRecord) -> str | None:
+    """Who executes a run now; None if nobody does."""
+    if record.status is not RunStatus.RUNNING or record.owner is None or is_interrupted(record):
+        return None
+    return parse_owner(record.owner).label
+
+
+def document_of(record: RunRecord) -> Document:
+    """The run as JSON-able values."""
+    return run_document(record, interrupted=is_interrupted(record), owner=owner_label(record))
+
+
+async def find_run(store: Store, text: str) -> RunRecord:
+    """
+    The run that is meant: by its id, a prefix that no other has, `last`, or `last-failed`.
+
+    Raises:
+        CommandError: there is none, or there are several.
+    """
+    if text in (LAST, LAST_FAILED):
+        return await _last(store, text)
+    record = await store.get(text)
+    if record is not None:
+        return record
+    candidates = await store.runs(RunQuery(id_prefix=text, limit=_MOST_CANDIDATES + 1)) if text else []
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        hint = "orchwf runs lists them" if await store.runs(RunQuery(limit=1)) else "it has none yet"
+        raise CommandError(f"there is no run {text!r} in {store.url}; {hint}", Exit.NOT_FOUND)
+    more = ["  ..."] if len(candidates) > _MOST_CANDIDATES else []
+    listed = [_candidate(record) for record in candidates[:_MOST_CANDIDATES]]
+    raise CommandError("\n".join([f"several runs begin with {text!r}:", *listed, *more]))
+
+
+def _candidate(record: RunRecord) -> str:
+    row = run_row(record, time.time(), interrupted=is_interrupted(record))
+    return f"  {row.id}  {row.workflow}  {row.status}  {row.started}"
+
+
+async def _last(store: Store, which: str) -> RunRecord:
+    query = RunQuery(limit=1 if which == LAST else _PAGE)
+    if which == LAST_FAILED:
+        query = attrs.evolve(query, statuses=[RunStatus.FAILED, RunStatus.RUNNING])
+    while page := await store.runs(query):
+        for record in page:
+            if which == LAST or record.status is RunStatus.FAILED or is_interrupted(record):
+                return record
+        query = attrs.evolve(query, before=page[-1].number)
+    what = "no run" if which == LAST else "no failed or interrupted run"
+    raise CommandError(f"there is {what} in {store.url}", Exit.NOT_FOUND)
+
+
+@attrs.frozen
+class Found:
+    """
+    A run and its log, read from the store.
+
+    Attributes:
+        record: Its summary.
+        history: What became of it.
+        dag: The definition it was started with, without code; None if the store lost it.
+    """
+
+    record: RunRecord
+    history: History
+    dag: Dag | None
+
+    @property
+    def result(self) -> "RunResult[object]":
+        """It as a result."""
+        return RunResult(self.record, self.history, self.dag)
+
+    def report(self, *, store: str = "", since: float | None = None, verbose: bool = False) -> Report:
+        """
+        What there is to tell of it.
+
+        Args:
+            store: The URL to name in the command that resumes it; empty if that is found without.
+            since: Count the duration from here (epoch seconds), not from the beginning of the run.
+        """
+        resume = "" if self.record.id in (LAST, LAST_FAILED) else resume_command(self.record.id, store)
+        report = self.result.report(resume=resume, folder=os.getcwd())
+        began = since if since is not None else self.history.started_at
+        ended = self.history.ended_at if self.history.ended_at is not None else time.time()
+        # The log was read after the summary, and may know more.
+        interrupted = self.history.status is RunStatus.RUNNING and is_interrupted(self.record)
+        duration = None if began is None or (interrupted and since is None) else ended - began
+        return attrs.evolve(report, duration=duration, interrupted=interrupted, verbose=verbose)
+
+    def document(self) -> Document:
+        """It as JSON-able values."""
+        return result_document(document_of(self.record), self.history, list(self.result.steps.values()))
+
+
+async def read_run(store: Store, record: RunRecord) -> Found:
+    """
+    The run with all that its log says.
+
+    Raises:
+        StoreError: it has no log.
+    """
+    history, after = History(record.id), 0
+    while page := await store.read(record.id, after=after, limit=10_000):
+        history.extend(page)
+        after = page[-1].seq
+    if not after:
+        raise StoreError(f"the log of run {visible(record.id)} is empty in {store.url}: the store is damaged")
+    text = await store.definition(record.fingerprint)
+    return Found(record, history, None if text is None else Dag.from_dict(json.loads(text)))

@@ -1,0 +1,240 @@
+"""From `--input name=value` and a JSON file to the inputs of a workflow."""
+
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path, PurePath
+from typing import Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from ..core.codec import Codec
+from ..core.dag import Dag
+from ..core.definition import UNKNOWN, Input
+from ..core.options import seconds
+from ..core.report import brief
+from ..core.suggestions import did_you_mean
+from ..core.types import describe_type
+from ..core.values.hints import unwrapped
+from ..errors import EncodingError, OrchwfError
+from .exits import CommandError, Exit
+
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_NOTHING = ("null", "none")
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return _WORDS[text.lower()]
+    except KeyError:
+        raise ValueError("it is neither true nor false") from None
+
+
+_RULES: dict[Any, tuple[Callable[[str], Any], str]] = {
+    str: (str, "text"),
+    bool: (_boolean, "true"),
+    int: (int, "3"),
+    float: (float, "2.5"),
+    complex: (complex, "1+2j"),
+    datetime: (datetime.fromisoformat, "2026-11-02T08:30:00+00:00"),
+    date: (date.fromisoformat, "2026-11-02"),
+    time: (time.fromisoformat, "08:30"),
+    timedelta: (lambda text: timedelta(seconds=seconds(text, "it")), "1h30m"),
+    Decimal: (Decimal, "9.99"),
+    UUID: (UUID, "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+    ZoneInfo: (ZoneInfo, "Europe/Zurich"),
+}
+"""Type -> how its values are made of text, and what such text looks like."""
+
+_EXAMPLES: dict[Any, str] = {list: "[1, 2]", tuple: "[1, 2]", set: "[1, 2]", frozenset: "[1, 2]", dict: '{"key": 1}'}
+_UNIONS = (Union, types.UnionType)
+# ArithmeticError is what Decimal raises, LookupError ZoneInfo; OrchwfError the codec and our durations.
+_NO_VALUE = (ValueError, ArithmeticError, LookupError, TypeError, OrchwfError)
+
+
+def make_instance(dag: Dag, pairs: Sequence[str], file: str | None) -> object:
+    """
+    The workflow with its inputs.
+
+    Args:
+        pairs: `name=value` each, which win over the file.
+        file: A JSON file with an object name -> value.
+
+    Raises:
+        CommandError: with everything that is wrong with the inputs.
+    """
+    reading = _Reading(dag, Codec(dag.module))
+    for name, given in _from_file(file).items():
+        reading.add(name, given, _from_json)
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if equals:
+            reading.add(name.strip(), text, from_text)
+        else:
+            reading.problems.append(f"an input is given as name=value, not {brief(pair)!r}")
+    missing = [each for each in dag.inputs.values() if each.required and each.name not in reading.named]
+    problems = reading.problems + [_missing(each) for each in missing]
+    if problems:
+        raise CommandError(_told(dag, problems))
+    return _instance(dag, reading.values)
+
+
+@attrs.define
+class _Reading:
+    """Takes one input after the other; `named` are those that were given, right or wrong."""
+
+    dag: Dag
+    codec: Codec
+    values: dict[str, object] = attrs.field(factory=dict)
+    named: set[str] = attrs.field(factory=set)
+    problems: list[str] = attrs.field(factory=list)
+
+    def add(self, name: str, given: Any, read: Callable[[Any, Any, Codec], object]) -> None:
+        field = self.dag.inputs.get(name)
+        if field is None:
+            known = did_you_mean(name, list(self.dag.inputs), "inputs") or "It takes none."
+            self.problems.append(f"there is no input {brief(name)!r}. {known}")
+            return
+        self.named.add(name)
+        try:
+            self.values[name] = read(given, field.type, self.codec)
+        except _NO_VALUE as error:
+            self.problems.append(_refused(field, error))
+
+
+def _instance(dag: Dag, values: Mapping[str, object]) -> object:
+    if dag.workflow is None:
+        raise CommandError(f"{dag.name} was read from a store: it cannot be run")
+    try:
+        return dag.workflow(**values)
+    # Foreign code: validators and converters of the user.
+    except Exception as error:
+        raise CommandError(f"{dag.name} refuses its inputs: {type(error).__name__}: {error}") from error
+
+
+def _told(dag: Dag, problems: Sequence[str]) -> str:
+    if len(problems) == 1:
+        return f"{dag.name} cannot be started: {problems[0]}"
+    return "\n".join([f"{dag.name} cannot be started:", *(f"  {problem}" for problem in problems)])
+
+
+def _missing(field: Input) -> str:
+    type_text = describe_type(field.type)
+    kind = f" ({type_text})" if type_text else ""
+    return f"input {field.name!r}{kind} is missing: --input {field.name}={_shell(example(field.type))}"
+
+
+def _shell(text: str) -> str:
+    return f"'{text}'" if set(text) & set(' "[]{}') else text
+
+
+def _from_file(file: str | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        given = json.loads(Path(file).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CommandError(f"there is no file {file} to read inputs from", Exit.NOT_FOUND) from None
+    except (OSError, ValueError) as error:
+        raise CommandError(f"the inputs in {file} cannot be read: {error}") from None
+    if not isinstance(given, dict):
+        raise CommandError(f'{file} has to hold a JSON object, such as {{"day": "monday"}}')
+    return given
+
+
+def _refused(field: Input, error: Exception) -> str:
+    kind, text = describe_type(field.type), example(field.type)
+    reason = str(error).partition("\n")[0]
+    return f"input {field.name!r} takes {kind}, such as {field.name}={_shell(text)}: {brief(reason)}"
+
+
+def example(hint: Any) -> str:
+    """What a value of this type looks like on the command line."""
+    hint = unwrapped(hint)
+    origin = get_origin(hint)
+    if origin in _UNIONS:
+        return example(next(each for each in get_args(hint) if each is not types.NoneType))
+    if origin is Literal:
+        return str(get_args(hint)[0])
+    if hint in _RULES:
+        return _RULES[hint][1]
+    kind = origin or hint
+    if not isinstance(kind, type):
+        return "value"
+    if issubclass(kind, Enum):
+        return next(iter(kind)).name if len(kind) else "value"
+    if issubclass(kind, PurePath):
+        return "path/to/file"
+    return _EXAMPLES.get(kind, '{"name": "value"}' if typing.get_type_hints(kind) else "value")
+
+
+def from_text(text: str, hint: Any, codec: Codec) -> object:
+    """
+    The value of this type that a person means by this text.
+
+    Text stays text; a type of which a simple rule makes values of text does that; everything else is JSON.
+
+    Raises:
+        ValueError, ArithmeticError, LookupError, TypeError, OrchwfError: it is no such text.
+    """
+    hint = unwrapped(hint)
+    if hint is UNKNOWN or hint in (Any, object):
+        return _json_or_text(text)
+    if get_origin(hint) in _UNIONS:
+        return _one_of(text, get_args(hint), codec)
+    if get_origin(hint) is Literal:
+        return _choice(text, {str(each): each for each in get_args(hint)})
+    if hint is types.NoneType:
+        return _choice(text.lower(), dict.fromkeys(_NOTHING))
+    if hint in _RULES:
+        return _RULES[hint][0](text)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _choice(text, {str(each.value): each for each in hint} | dict(hint.__members__))
+    if isinstance(hint, type) and issubclass(hint, PurePath):
+        return hint(text)
+    return codec.decode(text, hint)
+
+
+def _choice(text: str, choices: Mapping[str, object]) -> object:
+    if text not in choices:
+        raise ValueError(f"it is not one of {', '.join(choices)}")
+    return choices[text]
+
+
+def _one_of(text: str, hints: Sequence[Any], codec: Codec) -> object:
+    """The first of several types that the text fits; text, which everything fits, comes last."""
+    # For an input that may be None and is no text, `none` says so.
+    ranked = sorted(hints, key=lambda hint: 2 if unwrapped(hint) is str else 0 if hint is types.NoneType else 1)
+    first: Exception | None = None
+    for hint in ranked:
+        if hint is types.NoneType and ranked[-1] is str:
+            continue
+        try:
+            return from_text(text, hint, codec)
+        except _NO_VALUE as error:
+            first = error if hint is not types.NoneType and first is None else first
+    raise first or ValueError("nothing fits")
+
+
+def _json_or_text(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _from_json(given: object, hint: Any, codec: Codec) -> object:
+    """The value that is written so in a JSON file: as the store writes it, or as text as on the command line."""
+    try:
+        return codec.decode(json.dumps(given), hint)
+    except EncodingError:
+        if not isinstance(given, str):
+            raise
+        return from_text(given, hint, codec)

@@ -1,0 +1,67 @@
+"""What Ctrl-C and SIGTERM do while a run is executed: the first one asks it to stop, the second one ends at once."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import attrs
+
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+@attrs.define
+class Interrupt:
+    """
+    Whether to stop.
+
+    Attributes:
+        asked: Is set by the first signal.
+        number: The number of that signal; 0 before.
+    """
+
+    asked: asyncio.Event = attrs.field(factory=asyncio.Event)
+    number: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell reports for a program that this signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.number
+
+
+@contextmanager
+def listening(last_words: str) -> Iterator[Interrupt]:
+    """
+    Listen to both signals in the block. Only in the main thread, as Python has it; elsewhere nothing is changed.
+
+    Args:
+        last_words: What is said when the second one ends the process, in the midst of anything.
+    """
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if interrupt.number:
+            # Bodies in threads cannot be stopped, and nothing is to be waited for.
+            _end_at_once(128 + number, last_words)
+        interrupt.number = number
+        loop.call_soon_threadsafe(interrupt.asked.set)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_at_once(code: int, last_words: str) -> None:
+    # By the descriptor: the stream may be in the midst of a write itself.
+    os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}\n{last_words}\n".encode())
+    os._exit(code)

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, wait
-from functools import partial
 from typing import Generic, TypeVar
 
 from .orchestrator import Orchestrator
@@ -97,7 +96,7 @@ class _Elsewhere(Generic[T]):
     async def _cancellable(self) -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         if task is not None:
-            self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         return await self._main
 
 

@@ -31,6 +31,7 @@ from .owner import Owner, is_dead, parse_owner
 
 _LOGGER = logging.getLogger("orchwf")
 _PAGE = 10_000
+_RUNS = 1_000
 _LISTEN_EVERY = 0.5
 
 
@@ -53,6 +54,7 @@ class Runs:
         self._plans: dict[Dag, Plan] = {}
         self._workflows: dict[str, Dag] = {}
         self._poked = asyncio.Event()
+        self._taking_up = asyncio.Lock()
         for workflow in workflows:
             self._register(workflow)
 
@@ -141,13 +143,13 @@ class Runs:
 
     async def take_up_orphans(self) -> None:
         """Take up the unfinished runs of our workflows whose owner is gone."""
-        query = RunQuery(statuses=[RunStatus.RUNNING], limit=1000)
+        query = RunQuery(statuses=[RunStatus.RUNNING], limit=_RUNS)
         while self._workflows:
             page = await self.store.runs(query)
             for record in page:
                 if record.workflow in self._workflows and self.is_orphan(record):
                     await self._take_up_if_possible(record)
-            if len(page) < 1000:
+            if len(page) < _RUNS:
                 return
             query = attrs.evolve(query, before=page[-1].number)
 
@@ -157,7 +159,7 @@ class Runs:
         except WorkflowChangedError as error:
             # One run that cannot go on must not keep all others from it.
             _LOGGER.warning("%s", error)
-        except (RunOwnedError, ConflictError):
+        except (RunOwnedError, RunNotFoundError, ConflictError):
             # Somebody else was faster.
             pass
 
@@ -165,7 +167,8 @@ class Runs:
         """Whether nobody executes this unfinished run any more."""
         if record.status.is_final or record.id in self.engine.executions:
             return False
-        return record.owner is None or is_dead(parse_owner(record.owner))
+        # Ours, and not executed here: it was let go in trouble.
+        return record.owner in (None, str(self.owner)) or is_dead(parse_owner(record.owner or ""))
 
     async def take_up(self, record: RunRecord, *, retry: bool = False) -> Execution:
         """
@@ -177,6 +180,11 @@ class Runs:
         Raises:
             UnknownWorkflowError, WorkflowChangedError, RunOwnedError, StoreError: as they say.
         """
+        async with self._taking_up:
+            # Whoever asked at the same time may have been served meanwhile.
+            return self.engine.executions.get(record.id) or await self._take_up(record, retry=retry)
+
+    async def _take_up(self, record: RunRecord, *, retry: bool) -> Execution:
         self._check_engine()
         dag = self._workflows.get(record.workflow)
         if dag is None:

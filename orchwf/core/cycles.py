@@ -97,11 +97,10 @@ class _Knot:
                 if not before:
                     doomed.append(child)
             for parent in self.before.pop(node):
-                after = self.after.get(parent)
-                if after is not None:
-                    after.pop(node, None)
-                    if not after:
-                        doomed.append(parent)
+                after = self.after[parent]
+                after.pop(node, None)
+                if not after:
+                    doomed.append(parent)
 
 
 def _path(came_from: Mapping[int, int], end: int, start: int) -> list[int]:

@@ -22,10 +22,6 @@ class Parameter:
     is_positional_only: bool = False
 
 
-def _no_digest() -> str:
-    return ""
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Body:
     """
@@ -53,7 +49,7 @@ class Body:
     returns: Any = UNKNOWN
     description: str = ""
     location: str = ""
-    digest: Callable[[], str] = _no_digest
+    digest: Callable[[], str] = str
     problems: tuple[Problem, ...] = ()
     unresolved: tuple[tuple[str, str], ...] = ()
 

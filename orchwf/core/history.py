@@ -96,10 +96,10 @@ class StepRecord:
                 self.output, self.error = event.output, None
             case ev.StepFailed():
                 self.error = event.error
-            case ev.StepSkipped() | ev.StepCancelled():
-                self.reason, self.cause = event.reason, event.cause
             case _:
                 pass
+        if isinstance(event, ev.StepSkipped | ev.StepCancelled):
+            self.reason, self.cause = event.reason, event.cause
         self.ended_at, self.due_at = event.at, None
         self._end_attempt(event, event.error if isinstance(event, ev.StepFailed) else None)
 

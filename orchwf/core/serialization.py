@@ -124,8 +124,8 @@ def _argument_document(argument: Argument) -> Document:
             document |= {"source": "input", "names": [name]}
         case FromContext():
             document |= {"source": "context", "names": []}
-        case FromOutputs(steps):
-            document |= {"source": "outputs", "names": list(steps)}
+        case outputs:
+            document |= {"source": "outputs", "names": list(outputs.steps)}
     return document
 
 

@@ -67,10 +67,8 @@ def _fields(run: RunRecord, event: Event) -> dict[str, object]:
             fields.update(error=error.headline)
         case RunFailed(error=str() as text, steps=steps):
             fields.update(error=text, steps=list(steps))
-        case StepSkipped(reason=reason) | StepCancelled(reason=reason) | RunCancelled(reason=reason):
-            fields.update(reason=reason)
-        case RunResumed(reason=reason):
-            fields.update(reason=reason)
+        case StepSkipped() | StepCancelled() | RunCancelled() | RunResumed():
+            fields.update(reason=event.reason)
         case SignalReceived(signal=signal):
             fields.update(signal=signal)
         case _:

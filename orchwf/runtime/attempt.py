@@ -10,7 +10,7 @@ import attrs
 
 from ..context import StepContext, running_in
 from ..core.codec import Codec
-from ..core.definition import Argument, FromContext, FromInput, FromOutputs, FromStep, Node
+from ..core.definition import Argument, FromInput, FromOutputs, FromStep, Node
 from ..core.options import seconds
 from ..core.outcome import Outcome, Raised, Returned, SkippedItself, Stopped
 from ..errors import BadOptionError, EncodingError, NonRetryable, RetryAfter, Skip, StepTimeoutError
@@ -173,10 +173,8 @@ class Attempt:
                 return next((self._output(name) for name in steps if name in self.outputs), None)
             case FromInput(name):
                 return getattr(self.instance(), name)
-            case FromContext():
+            case _:
                 return self.context
-            case FromOutputs():
-                raise TypeError("**outputs binds no single parameter")
 
     def _output(self, name: str) -> object:
         # Decoded for each reader: what one step does to its copy no other can see, and a resumed run sees the same.

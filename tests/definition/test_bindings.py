@@ -106,6 +106,16 @@ def test_outputs_takes_what_a_mapping_names():
     )
 
 
+def test_outputs_leaves_what_a_parameter_takes():
+    """A source that the mapping gives to a parameter goes there, and nowhere else."""
+
+    def it(x: int, **outputs: object) -> None: ...
+
+    node = compile_workflow(make_workflow("W", [a, step(it, depends_on={"x": a.result})])).nodes["it"]
+
+    assert node.arguments == (Argument("x", FromStep(("a",))), Argument("outputs", FromOutputs(())))
+
+
 def test_outputs_cannot_hold_the_name_of_a_parameter():
     """A call cannot give one name twice."""
 

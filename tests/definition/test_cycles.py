@@ -128,3 +128,10 @@ def test_search_has_an_end(monkeypatch):
     (cycle,) = shortest_cycles(links)
 
     assert cycle == [0, 1, 2, 3]
+
+
+def test_a_node_between_two_cycles():
+    """It is on none of them, and the search through it ends."""
+    between = {0: [2], 1: [4], 2: [3], 3: [2, 1], 4: [5], 5: [4, 0]}
+
+    assert [[2, 3]] == shortest_cycles(between)

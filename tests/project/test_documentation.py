@@ -14,7 +14,9 @@ from orchwf import errors
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"\n]+)\")?\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"\n]+)\")?\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
 ORCHWF = [sys.executable, "-c", "import sys; from orchwf.cli import main; sys.exit(main())"]
 PROGRAMS = {"orchwf", "python", "python3", "bash", "pip", "sqlite3"}

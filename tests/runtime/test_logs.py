@@ -64,6 +64,28 @@ async def test_every_event_is_one_line(caplog: pytest.LogCaptureFixture):
     assert "secret output" not in everything
 
 
+async def test_reasons_are_told(caplog: pytest.LogCaptureFixture):
+    """Of a cancellation, of what was skipped, and of a resume."""
+    caplog.set_level(logging.INFO, "orchwf")
+
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(flow()(password="hidden"))
+        await run.cancel("enough")
+        await run.wait()
+        failing = make_workflow("Fails", {"x": step(fails)})
+        await (await orchestrator.start(failing(), run_id="f")).wait()
+        await (await orchestrator.resume("f")).wait()
+
+    told = {record.getMessage(): vars(record) for record in caplog.records}
+    assert "cancel" == told["signal.received"]["signal"]
+    assert "retry" == told["run.resumed"]["reason"]
+    assert ["x"] == told["run.failed"]["steps"]
+
+
+async def fails() -> None:
+    raise ValueError("bad")
+
+
 async def test_steps_log_with_their_names_bound(caplog: pytest.LogCaptureFixture):
     """`ctx.log` says which attempt of which step of which run it is."""
     caplog.set_level(logging.INFO, "orchwf")

@@ -77,6 +77,29 @@ async def test_a_store_lost_at_the_start_is_told_to_the_caller():
             await orchestrator.start(chain())
 
 
+async def test_a_bug_of_ours_reaches_whoever_waits(monkeypatch: pytest.MonkeyPatch):
+    """The loop that executes runs has nobody else to tell."""
+
+    def broken(self: object, written: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    async with Orchestrator("memory:") as orchestrator:
+        monkeypatch.setattr(type(orchestrator._runs.engine), "_do", broken)
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            await orchestrator.start(chain())
+
+
+async def test_closing_while_the_store_is_busy():
+    """The exit does not wait for a lock that never comes free."""
+    store = Faulty(dict.fromkeys(range(2, 1000), StoreBusyError("locked")))
+
+    async with Orchestrator(store, grace=0.01) as orchestrator:
+        run = await orchestrator.start(chain())
+
+    with pytest.raises(RunInterruptedError):
+        await run.wait()
+
+
 async def test_a_fenced_owner_lets_go():
     """Invariant 5: when somebody else wrote to the log, this one writes nothing more and stops its steps."""
     gate, stopped = Gate(), asyncio.Event()

@@ -259,6 +259,12 @@ def _said(event: Event) -> list[str]:
 # Resuming.
 
 
+def is_required(record: StepRecord, dag: Dag | None) -> bool:
+    """Whether the run fails with this step; so it is taken to be where its definition is not known."""
+    node = dag.nodes.get(record.name) if dag is not None else None
+    return node is None or node.options.required
+
+
 def resume_lines(report: Report, changed: Sequence[str] = ()) -> list[Line]:
     """
     What a resume will reuse and what it will run, and why: told before it begins.
@@ -269,13 +275,15 @@ def resume_lines(report: Report, changed: Sequence[str] = ()) -> list[Line]:
     """
     steps = list(report.steps.values())
     kept = [record.name for record in steps if record.status is StepStatus.COMPLETED]
-    failed = [record for record in steps if record.status is StepStatus.FAILED]
+    failed = [record for record in steps if record.status is StepStatus.FAILED and is_required(record, report.dag)]
+    missed = [record.name for record in steps if record.status is StepStatus.FAILED and record not in failed]
     undone = [record.name for record in steps if record.cause in UNDONE_CAUSES]
     stopped = [record.name for record in steps if record.status in (StepStatus.RUNNING, StepStatus.RETRYING)]
     waiting = [record.name for record in steps if record.status is StepStatus.PENDING]
     why = "failed" if len(failed) != 1 or failed[0].error is None else brief(failed[0].error.headline)
     told = [
         ("keeps", kept, "completed"),
+        ("keeps", missed, "failed, but optional"),
         ("again", [record.name for record in failed], why),
         ("again", stopped, "interrupted"),
         ("then", undone, "left out when the run failed"),

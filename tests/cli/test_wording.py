@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import orchwf
-from orchwf import RunFailed, step, workflow
+from orchwf import RunFailed, compile_workflow, step, workflow
 from orchwf.core import events
 from orchwf.core.events import (
     ErrorInfo,
@@ -26,7 +26,7 @@ from orchwf.core.history import History, StepRecord
 from orchwf.core.report import Report, names_text, padded, relative, resume_command
 from orchwf.core.state import RunStatus, StepStatus
 from orchwf.core.wording import age_text, counts_text, duration_text, plural
-from orchwf.views import event_line, step_line, steps_to_show
+from orchwf.views import event_line, resume_lines, step_line, steps_to_show
 
 ERROR = ErrorInfo("shop.OutOfStockError", "none left\nsecond line")
 
@@ -154,6 +154,27 @@ def test_exception_names_the_store(tmp_path: Path):
     assert caught.value.__notes__[0].endswith(
         f"  Mend the code, then:  orchwf resume --store sqlite:///{tmp_path}/x.db r"
     )
+
+
+def test_what_a_resume_keeps():
+    """An optional failure is a decision like any other: it stays, and is not said to run again."""
+
+    @workflow
+    class Sales:
+        @step(required=False)
+        def notice(self) -> None: ...
+
+        @step
+        def load(self) -> None: ...
+
+    steps = {name: StepRecord(name, StepStatus.FAILED, error=ERROR) for name in ("notice", "load")}
+    report = Report(run_id="r", workflow="Sales", status=RunStatus.FAILED, steps=steps, dag=compile_workflow(Sales))
+
+    assert [line.text for line in resume_lines(report)] == [
+        "> Sales run r resumed",
+        "  keeps  notice   (failed, but optional)",
+        "  again  load   (OutOfStockError: none left)",
+    ]
 
 
 def test_budget_of_a_resumed_step():

@@ -9,6 +9,7 @@ orders and crashes show 2, 3, 6, 7 and 10 in `tests/kernel/test_replay.py`; kill
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -175,11 +176,15 @@ async def test_invariant_07_replay_equals_life():
 
 async def test_invariant_10_a_definition_that_compiles_cannot_deadlock():
     """A cycle does not compile; every step of what does compile ends, also on one place."""
-    ring = {"a": step(depends_on=["c"])(lambda: 1), "b": step(depends_on=["a"])(lambda: 1), "c": lambda b: 1}
+    ring: dict[str, Any] = {
+        "a": step(depends_on=["c"])(lambda: 1),
+        "b": step(depends_on=["a"])(lambda: 1),
+        "c": lambda b: 1,
+    }
     with pytest.raises(DefinitionError, match="wait for each other"):
         make_workflow("Ring", ring)
 
-    grid = {
+    grid: dict[str, Any] = {
         f"s{x}_{y}": step(depends_on=[f"s{x - 1}_{z}" for z in range(5)] if x else [])(lambda: 1)
         for x in range(5)
         for y in range(5)
@@ -228,7 +233,7 @@ async def test_a_long_chain_and_a_wide_fan_in():
 
     async with Orchestrator("memory:") as orchestrator:
         long = await orchestrator.run(make_workflow("Chain", chain)())
-        fan_in = {**wide, "total": step(depends_on=list(wide))(total)}
+        fan_in: dict[str, Any] = {**wide, "total": step(depends_on=list(wide))(total)}
         into_one = await orchestrator.run(make_workflow("Wide", fan_in)())
 
     assert 10_000 == len(long.outputs)

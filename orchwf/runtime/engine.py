@@ -175,9 +175,9 @@ class Engine:
         events.setdefault(execution, []).extend(turn.events)
         age = self._ages[execution]
         for step in turn.ready:
-            priority = execution.machine.plan.nodes[step].options.priority
+            priority = execution.machine.run.plan.nodes[step].options.priority
             heapq.heappush(self._ready, (-priority, step, age, execution))
-        due_at = execution.machine.next_due()
+        due_at = execution.machine.run.next_due()
         if due_at is not None and due_at != self._armed.get(execution):
             heapq.heappush(self._timers, (due_at, age, execution))
         self._armed[execution] = due_at
@@ -190,7 +190,7 @@ class Engine:
         granted: dict[Execution, list[Happening]] = {}
         while self._free > 0 and self._ready and not self.is_draining:
             _, step, _, execution = heapq.heappop(self._ready)
-            if execution in self._ages and execution.machine.can_start(step, now):
+            if execution in self._ages and execution.machine.run.can_start(step, now):
                 granted.setdefault(execution, []).append(Granted(step))
                 self._free -= 1
         return granted
@@ -258,19 +258,19 @@ class Engine:
             elif isinstance(event, StepCompleted):
                 execution.raised.pop(event.step, None)
         self._stop_unwanted(execution)
-        if execution.machine.status.is_final:
+        if execution.machine.run.status.is_final:
             self._let_go(execution, None)
 
     def _stop_unwanted(self, execution: Execution) -> None:
-        for step in execution.machine.unwanted():
+        for step in execution.machine.run.unwanted():
             if step in execution.attempts:
                 execution.attempts[step].stop()
 
     def _start(self, execution: Execution, event: StepStarted) -> None:
         machine = execution.machine
-        step = machine.plan.index[event.step]
-        node = machine.plan.nodes[step]
-        limit, is_total = machine.time_left(step, self.clock.now())
+        step = machine.run.plan.index[event.step]
+        node = machine.run.plan.nodes[step]
+        limit, is_total = machine.run.time_left(step, self.clock.now())
         attempt = Attempt(
             node=node, step=step, number=event.attempt, context=execution.context_for(node, event.attempt),
             instance=execution.instance, outputs=execution.outputs_for(node), types=execution.type_of,

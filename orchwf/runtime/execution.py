@@ -119,21 +119,21 @@ class Execution:
         machine = self.machine
         found = {}
         for name in _argument_steps(node):
-            text = machine.outputs.get(machine.plan.index[name])
+            text = machine.run.outputs.get(machine.run.plan.index[name])
             if text is not None:
                 found[name] = text
         return found
 
     def context_for(self, node: Node, number: int) -> StepContext:
         """What the body of this attempt may know of itself."""
-        step = self.machine.plan.index[node.name]
-        left = max(0, node.options.retry.max_retries - self.machine.failures[step])
+        step = self.machine.run.plan.index[node.name]
+        left = max(0, node.options.retry.max_retries - self.machine.run.failures[step])
         return StepContext(
             run_id=self.record.id, workflow=self.record.workflow, step=node.name, attempt=number,
             max_attempts=number + left, metadata=self.record.metadata,
         )  # fmt: skip
 
-    def judge(self, machine: Machine, node: Node) -> Verdict:
+    def judge(self, node: Node) -> Verdict:
         """Answer the condition of a step: None to run it, a reason to skip it, or the error that it raised."""
         when = node.options.when
         try:
@@ -150,7 +150,7 @@ class Execution:
 
     def _lookup(self, ref: Ref[Any]) -> object:
         for alternative in alternatives(ref):
-            text = self.machine.outputs.get(self.machine.plan.index[alternative.name])
+            text = self.machine.run.outputs.get(self.machine.run.plan.index[alternative.name])
             if text is not None:
                 return self.codec.decode(text, self.type_of(alternative.name))
         return MISSING
@@ -158,7 +158,7 @@ class Execution:
     def summary_of(self, events: list[Event]) -> Summary | None:
         """What these events change in the summary; None if nothing."""
         for event in reversed(events):
-            status, fingerprint = self.machine.status, self.record.fingerprint
+            status, fingerprint = self.machine.run.status, self.record.fingerprint
             match event:
                 case RunCompleted():
                     return Summary(status=status, fingerprint=fingerprint, ended_at=event.at)

@@ -41,7 +41,7 @@ class Life:
         self.turn(BEGUN)
 
     def new_machine(self) -> Machine:
-        return Machine("r", self.plan, lambda machine, each: self.verdicts.get(each.name))
+        return Machine("r", self.plan, lambda each: self.verdicts.get(each.name))
 
     def turn(self, *happened: Happening) -> list[str]:
         """What followed, as `kind step`; all that became ready was granted."""
@@ -58,7 +58,7 @@ class Life:
 
     def ends(self, name: str, outcome: Outcome) -> list[str]:
         step = self.number(name)
-        return self.turn(Ended(step, self.machine.attempts[step], outcome))
+        return self.turn(Ended(step, self.machine.run.attempts[step], outcome))
 
     def returns(self, name: str, output: str = "1") -> list[str]:
         return self.ends(name, Returned(output))
@@ -67,11 +67,11 @@ class Life:
         return self.ends(name, Raised(error=BROKEN, retryable=retryable, spread=spread))
 
     def status(self, name: str) -> str:
-        return str(self.machine.statuses[self.number(name)])
+        return str(self.machine.run.statuses[self.number(name)])
 
     @property
     def running(self) -> list[str]:
-        return [self.plan.nodes[step].name for step in self.machine.running]
+        return [self.plan.nodes[step].name for step in self.machine.run.running]
 
     def last(self, name: str) -> Event:
         """The last event of this step."""

@@ -115,14 +115,14 @@ def test_retries_wait_longer_and_longer_and_then_give_up():
         retrying = life.last("a")
         assert isinstance(retrying, ev.StepRetrying)
         delays.append(retrying.delay)
-        assert life.machine.next_due() == retrying.due_at
+        assert life.machine.run.next_due() == retrying.due_at
         assert [] == life.turn()
         life.now = retrying.due_at
         assert ["step.started a"] == life.turn()
 
     assert [1.0, 2.0] == delays
     assert ["step.failed a", "run.failed"] == life.fails("a")
-    assert 3 == life.machine.attempts[0]
+    assert 3 == life.machine.run.attempts[0]
 
 
 def test_jitter_scales_the_wait_by_the_spread():
@@ -131,7 +131,7 @@ def test_jitter_scales_the_wait_by_the_spread():
 
     life.fails("a", spread=0.25)
 
-    assert life.machine.next_due() == 102.0
+    assert life.machine.run.next_due() == 102.0
 
 
 def test_a_body_may_choose_the_wait():
@@ -161,7 +161,7 @@ def test_total_timeout_ends_the_retries():
     life.turn()
 
     assert ["step.retrying a"] == first
-    assert (10.0, True) == life.machine.time_left(0, life.now)
+    assert (10.0, True) == life.machine.run.time_left(0, life.now)
     assert ["step.failed a", "run.failed"] == life.fails("a")
 
 
@@ -182,7 +182,7 @@ def test_time_left(timeout: float | None, total: float | None, expected: tuple[f
     """The time-out of an attempt, unless less is left in total."""
     life = Life(node("a", timeout=timeout, total_timeout=total))
 
-    assert expected == life.machine.time_left(0, 100.0)
+    assert expected == life.machine.run.time_left(0, 100.0)
 
 
 def test_a_condition_skips_with_its_reason():
@@ -268,7 +268,7 @@ def test_join_first_with_cancel_rest():
     life = Life(node("a"), node("b"), node("c", "b"), node("j", "a", "c", join=Join.FIRST, cancel_rest=True))
 
     followed = life.returns("a")
-    unwanted = [life.plan.nodes[step].name for step in life.machine.unwanted()]
+    unwanted = [life.plan.nodes[step].name for step in life.machine.run.unwanted()]
     stopped = life.returns("b")
 
     assert ["step.completed a", "step.cancelled c", "step.started j"] == followed
@@ -282,7 +282,7 @@ def test_cancel_rest_stops_running_ones():
     life = Life(node("a"), node("b", retry=Retry(3)), node("j", "a", "b", join=Join.FIRST, cancel_rest=True))
 
     life.returns("a")
-    unwanted = [life.plan.nodes[step].name for step in life.machine.unwanted()]
+    unwanted = [life.plan.nodes[step].name for step in life.machine.run.unwanted()]
     followed = life.ends("b", Stopped())
 
     assert ["b"] == unwanted
@@ -350,7 +350,7 @@ def test_cancel_ends_what_waits_and_stops_what_runs():
     life = Life(node("a"), node("b", "a"), node("tidy", "b", join=Join.SETTLED))
 
     asked = life.turn(CancelAsked("m", "enough"))
-    unwanted = life.machine.unwanted()
+    unwanted = life.machine.run.unwanted()
     again = life.turn(CancelAsked("m", "enough"))
     stopped = life.ends("a", Stopped())
     end = life.returns("tidy")
@@ -370,7 +370,7 @@ def test_cancel_without_a_reason_and_after_the_end():
     life.turn(CancelAsked("m"))
     life.ends("a", Stopped())
 
-    assert RunStatus.CANCELLED is life.machine.status
+    assert RunStatus.CANCELLED is life.machine.run.status
     assert [] == life.turn(CancelAsked("n"))
 
 
@@ -397,10 +397,10 @@ def test_the_deadline_ends_the_run():
     """What waits is cancelled, what runs is stopped, and the run has failed."""
     life = Life(node("a"), node("b", "a"), deadline=60.0)
 
-    due = life.machine.next_due()
+    due = life.machine.run.next_due()
     life.now = 160.0
     followed = life.turn()
-    unwanted = life.machine.unwanted()
+    unwanted = life.machine.run.unwanted()
     end = life.ends("a", Stopped())
 
     assert 160.0 == due
@@ -408,7 +408,7 @@ def test_the_deadline_ends_the_run():
     assert [0] == unwanted
     assert ["step.cancelled a", "run.failed"] == end
     assert "the run passed its deadline of 60 s" == getattr(life.log[-1], "error", "")
-    assert life.machine.next_due() is None
+    assert life.machine.run.next_due() is None
 
 
 def test_the_earlier_of_deadline_and_retry_is_due():
@@ -417,7 +417,7 @@ def test_the_earlier_of_deadline_and_retry_is_due():
 
     life.fails("a")
 
-    assert 105.0 == life.machine.next_due()
+    assert 105.0 == life.machine.run.next_due()
 
 
 def test_late_endings_change_nothing():
@@ -429,7 +429,7 @@ def test_late_endings_change_nothing():
     wrong = life.turn(Ended(1, 7, Returned("2")))
 
     assert ([], []) == (late, wrong)
-    assert 4 == life.machine.seq
+    assert 4 == life.machine.run.seq
 
 
 def test_a_place_for_what_cannot_start_is_not_taken():
@@ -459,11 +459,11 @@ def test_outputs_are_let_go_when_nobody_needs_them():
     life = Life(node("a"), reader, node("c", "b"))
 
     life.returns("a", "[1]")
-    held = dict(life.machine.outputs)
+    held = dict(life.machine.run.outputs)
     life.returns("b", "[2]")
 
     assert {0: "[1]"} == held
-    assert {} == life.machine.outputs
+    assert {} == life.machine.run.outputs
 
 
 def test_taken_up_runs_what_was_in_flight_again():
@@ -474,7 +474,7 @@ def test_taken_up_runs_what_was_in_flight_again():
     followed = life.turn(TakenUp("f"))
 
     assert ["run.resumed", "step.started b"] == followed
-    assert 2 == life.machine.attempts[life.number("b")]
+    assert 2 == life.machine.run.attempts[life.number("b")]
     assert ["step.retrying b"] == life.fails("b")
 
 
@@ -511,7 +511,7 @@ def test_retry_after_a_deadline_has_a_new_deadline():
     followed = life.turn(TakenUp("f", retry=True))
 
     assert ["run.resumed", "step.started a"] == followed
-    assert 1060.0 == life.machine.next_due()
+    assert 1060.0 == life.machine.run.next_due()
 
 
 def test_a_retry_that_was_due_during_the_downtime_starts_at_once():
@@ -534,7 +534,7 @@ def test_steps_that_a_changed_definition_has_no_more_are_passed_over():
 
     machine.replay(life.log)
 
-    assert ["running"] == [str(status) for status in machine.statuses]
+    assert ["running"] == [str(status) for status in machine.run.statuses]
 
 
 def test_unknown_events_of_a_step_are_refused():
@@ -542,12 +542,12 @@ def test_unknown_events_of_a_step_are_refused():
     life = Life(node("a"))
 
     with pytest.raises(TypeError, match="no event of a step"):
-        life.machine._apply_step(0, ev.StepEvent(seq=9, at=0.0, step="a"))
+        life.machine.run._apply_step(0, ev.StepEvent(seq=9, at=0.0, step="a"))
 
 
 def test_paused_runs_start_nothing():
     """The status alone says so."""
     life = Life(node("a"), node("b", "a"))
-    life.machine.replay([ev.RunPaused(seq=life.machine.seq + 1, at=100.0)])
+    life.machine.replay([ev.RunPaused(seq=life.machine.run.seq + 1, at=100.0)])
 
-    assert not life.machine.can_start(life.number("b"), 100.0)
+    assert not life.machine.run.can_start(life.number("b"), 100.0)

@@ -58,8 +58,8 @@ def random_node(draw: random.Random, name: str, earlier: list[str]) -> Node:
 
 def state_of(machine: Machine) -> dict[str, Any]:
     """All that is true of a run; what only tells a turn where to look is left out."""
-    work_lists = {"plan", "_judge", "_touched", "_offered", "_timers", "_is_closed", "_is_late"}
-    return {name: value for name, value in vars(machine).items() if name not in work_lists}
+    work_lists = {"plan", "touched", "offered", "_timers", "is_closed", "is_late"}
+    return {name: value for name, value in vars(machine.run).items() if name not in work_lists}
 
 
 class Story:
@@ -81,7 +81,7 @@ class Story:
 
     def fresh(self) -> Machine:
         # The answer to a condition depends on nothing but its step: it would be stored, and not asked again.
-        return Machine("r", self.plan, lambda _, node: "it is false" if int(node.name[1:]) % 3 == 0 else None)
+        return Machine("r", self.plan, lambda node: "it is false" if int(node.name[1:]) % 3 == 0 else None)
 
     def replayed(self) -> Machine:
         machine = self.fresh()
@@ -124,20 +124,20 @@ class Story:
     def step_on(self) -> None:
         """One random thing happens."""
         machine, draw = self.machine, self.draw
-        unwanted = machine.unwanted()
+        unwanted = machine.run.unwanted()
         if unwanted:
             step = draw.choice(unwanted)
-            self.follow(Ended(step, machine.attempts[step], Stopped() if draw.random() < 0.5 else Returned("1")))
+            self.follow(Ended(step, machine.run.attempts[step], Stopped() if draw.random() < 0.5 else Returned("1")))
         elif self.ready and draw.random() < 0.6:
             self.follow(Granted(self.ready.pop(draw.randrange(len(self.ready)))))
-        elif machine.running and draw.random() < 0.8:
-            step = draw.choice(list(machine.running))
-            self.follow(Ended(step, machine.attempts[step], self.outcome()))
+        elif machine.run.running and draw.random() < 0.8:
+            step = draw.choice(list(machine.run.running))
+            self.follow(Ended(step, machine.run.attempts[step], self.outcome()))
         elif draw.random() < 0.05:
             self.message_asked = "asked"
             self.follow(CancelAsked("m", "asked"))
-        elif not machine.running and not self.ready:
-            due = machine.next_due()
+        elif not machine.run.running and not self.ready:
+            due = machine.run.next_due()
             assert due is not None, "the run neither ended nor waits for anything"
             self.now = max(self.now, due)
             self.follow()
@@ -154,7 +154,7 @@ class Story:
 
     def live(self, crashes: float) -> None:
         for _ in range(2000):
-            if self.machine.status.is_final:
+            if self.machine.run.status.is_final:
                 return
             if self.draw.random() < crashes:
                 self.crash()
@@ -178,7 +178,7 @@ def test_replay_equals_life(seed: int, crashes: float):
     assert 1 == len(ends)
     assert story.log[-1] is ends[0]
     assert list(range(1, len(story.log) + 1)) == [event.seq for event in story.log]
-    assert all(status.is_final for status in story.machine.statuses)
+    assert all(status.is_final for status in story.machine.run.statuses)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -187,7 +187,7 @@ def test_a_failed_run_that_is_resumed_keeps_what_completed(seed: int):
     """After a resume nothing that completed before starts again, and the run ends again."""
     story = Story(seed)
     story.live(0.05)
-    if story.machine.status is RunStatus.FAILED:
+    if story.machine.run.status is RunStatus.FAILED:
         story.machine = story.replayed()
         story.ready = []
         story.follow(TakenUp("f", retry=True))
@@ -204,16 +204,16 @@ def test_history_agrees_with_the_machine(seed: int):
     """The view for people and the state that decides have one table of transitions, and say the same."""
     story = Story(seed)
     story.live(0.1)
-    if story.machine.status is RunStatus.FAILED:
+    if story.machine.run.status is RunStatus.FAILED:
         story.follow(TakenUp("f", retry=True))
 
     history = History("r").extend(story.log)
 
     names = [node.name for node in story.plan.nodes]
     shown = [history.steps[name].status if name in history.steps else StepStatus.PENDING for name in names]
-    assert story.machine.statuses == shown
-    assert story.machine.status is history.status
-    assert story.machine.attempts == [history.steps[name].attempt if name in history.steps else 0 for name in names]
+    assert story.machine.run.statuses == shown
+    assert story.machine.run.status is history.status
+    assert story.machine.run.attempts == [history.steps[name].attempt if name in history.steps else 0 for name in names]
 
 
 def test_work_per_completion_does_not_grow_with_the_run():
@@ -235,7 +235,7 @@ def test_work_per_completion_does_not_grow_with_the_run():
             life.machine.turn([Ended(n, 1, Returned("1"))], 1.0)
             life.machine.turn([Granted(n + 1)] if n + 1 < length else [], 1.0)
         sys.setprofile(None)
-        assert life.machine.status is RunStatus.COMPLETED
+        assert life.machine.run.status is RunStatus.COMPLETED
         return count
 
     assert calls(400) <= 2.05 * calls(200)

@@ -166,11 +166,11 @@ async def test_invariant_07_replay_equals_life():
         run = await orchestrator.start(flow())
         result = await run.wait()
         log = await log_of(run)
-    machine = Machine(run.id, Plan(compile_workflow(flow)), lambda machine, node: None)
+    machine = Machine(run.id, Plan(compile_workflow(flow)), lambda node: None)
     machine.replay(log)
 
-    assert (result.status, log[-1].seq) == (machine.status, machine.seq)
-    assert [record.status for record in result.steps.values()] == machine.statuses
+    assert (result.status, log[-1].seq) == (machine.run.status, machine.run.seq)
+    assert [record.status for record in result.steps.values()] == machine.run.statuses
     assert History(run.id).extend(log).steps == dict(result.steps)
 
 

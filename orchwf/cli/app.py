@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from .. import __version__
 from ..core.dag import dag_of
@@ -259,8 +259,13 @@ def call(words: Sequence[str]) -> int:
 def _usage(error: CycloptsError, tokens: Sequence[str]) -> str:
     """What is wrong with the command line, in one line, and where to look."""
     name = tokens[0] if tokens and tokens[0] in app else ""
-    text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
-    text = text[:1].lower() + text[1:]
+    if isinstance(error, UnusedCliTokensError):
+        text = f"there is no place for {' '.join(map(repr, error.unused_tokens or ()))}"
+    elif tokens and tokens[0].partition("=")[0] in (*_FLAGS, "--store"):
+        text = "the command is missing"
+    else:
+        text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
+        text = text[:1].lower() + text[1:]
     return f"{text}; see: {' '.join(filter(None, ('orchwf', name, '--help')))}"
 
 

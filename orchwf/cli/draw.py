@@ -66,8 +66,8 @@ def _checked(output: Output, loaded: Loaded) -> list[Document]:
 
 def graph(output: Output, place: Place, text: str, *, form: Format | None, file: Path | None) -> int:
     """Draw a workflow, or a run of one. Without `form` the suffix of the file says in which one."""
+    form = form or _form_of(file)
     dag, picture = asyncio.run(_picture(output, place, text))
-    form = form or (_SUFFIXES.get(file.suffix.lower(), "text") if file is not None else "text")
     if output.json:
         output.document(dag.to_dict())
         return Exit.DONE
@@ -82,6 +82,18 @@ def graph(output: Output, place: Place, text: str, *, form: Format | None, file:
     if not output.quiet:
         output.lines([Line(f"+ {visible(dag.name)} drawn to {file}", "completed")])
     return Exit.DONE
+
+
+def _form_of(file: Path | None) -> Format:
+    """What the suffix of a file says; text without one."""
+    if file is None or not file.suffix:
+        return "text"
+    form = _SUFFIXES.get(file.suffix.lower())
+    if form is None:
+        raise CommandError(
+            f"no picture is drawn as {file.suffix}: end {file} in {', '.join(_SUFFIXES)}, or say --format"
+        )
+    return form
 
 
 async def _picture(output: Output, place: Place, text: str) -> tuple[Dag, Any]:

@@ -19,7 +19,7 @@ from ..runtime.handle import RunHandle
 from ..views import resume_lines
 from .documents import Document
 from .exits import CommandError, Exit, exit_of
-from .finding import Found, document_of, find_run, is_interrupted, owner_label, read_run
+from .finding import LAST, LAST_FAILED, Found, document_of, find_run, is_interrupted, owner_label, read_run
 from .interrupts import Interrupt, listening
 from .live import Beginning, Display, display_for
 from .loading import Loaded, load, load_one, parse_target
@@ -38,6 +38,8 @@ async def run(
     output: Output, place: Place, workflow: object, *, run_id: str | None, tags: Mapping[str, str], jobs: int | None
 ) -> int:
     """Start a run, show it, and tell how it ended."""
+    if run_id in (LAST, LAST_FAILED):
+        raise CommandError(f"{run_id!r} stands for a run already; choose another --run-id")
     dag = dag_of(type(workflow))
 
     async def begin(orchestrator: Orchestrator) -> RunHandle[Any]:
@@ -148,7 +150,7 @@ async def _execute(
 ) -> int:
     """Let a run begin, show it to its end, and tell how it ended. Durations count from `since` (epoch seconds)."""
     display = display_for(output, beginning)
-    with listening(_LAST_WORDS) as interrupt:
+    with listening(_LAST_WORDS) as interrupt, output.reserved():
         orchestrator = Orchestrator(store, max_concurrency=jobs or _JOBS, grace=GRACE, observers=[display])
         run_id = await _watched(orchestrator, display, begin, interrupt)
     record = await store.get(run_id)

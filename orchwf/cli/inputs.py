@@ -36,6 +36,13 @@ def _boolean(text: str) -> bool:
         raise ValueError("it is neither true nor false") from None
 
 
+def _duration(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=seconds(text, "it"))
+    except OrchwfError:
+        raise ValueError("it is no duration") from None
+
+
 _RULES: dict[Any, tuple[Callable[[str], Any], str]] = {
     str: (str, "text"),
     bool: (_boolean, "true"),
@@ -45,14 +52,14 @@ _RULES: dict[Any, tuple[Callable[[str], Any], str]] = {
     datetime: (datetime.fromisoformat, "2026-11-02T08:30:00+00:00"),
     date: (date.fromisoformat, "2026-11-02"),
     time: (time.fromisoformat, "08:30"),
-    timedelta: (lambda text: timedelta(seconds=seconds(text, "it")), "1h30m"),
+    timedelta: (_duration, "1h30m"),
     Decimal: (Decimal, "9.99"),
     UUID: (UUID, "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
     ZoneInfo: (ZoneInfo, "Europe/Zurich"),
 }
 """Type -> how its values are made of text, and what such text looks like."""
 
-_EXAMPLES: dict[Any, str] = {list: "[1, 2]", tuple: "[1, 2]", set: "[1, 2]", frozenset: "[1, 2]", dict: '{"key": 1}'}
+_COLLECTIONS = (list, tuple, set, frozenset)
 _UNIONS = (Union, types.UnionType)
 # ArithmeticError is what Decimal raises, LookupError ZoneInfo; OrchwfError the codec and our durations.
 _NO_VALUE = (ValueError, ArithmeticError, LookupError, TypeError, OrchwfError)
@@ -150,7 +157,8 @@ def _from_file(file: str | None) -> dict[str, Any]:
 
 def _refused(field: Input, error: Exception) -> str:
     kind, text = describe_type(field.type), example(field.type)
-    reason = str(error).partition("\n")[0]
+    # The codec, made for what is read from a store, says where its values come from.
+    reason = str(error).partition("\n")[0].replace("what is stored", "the value")
     return f"input {field.name!r} takes {kind}, such as {field.name}={_shell(text)}: {brief(reason)}"
 
 
@@ -171,7 +179,11 @@ def example(hint: Any) -> str:
         return next(iter(kind)).name if len(kind) else "value"
     if issubclass(kind, PurePath):
         return "path/to/file"
-    return _EXAMPLES.get(kind, '{"name": "value"}' if typing.get_type_hints(kind) else "value")
+    if issubclass(kind, _COLLECTIONS) and not hasattr(kind, "_fields"):
+        return '["a", "b"]' if str in get_args(hint) else "[1, 2]"
+    if issubclass(kind, dict):
+        return '{"key": 1}'
+    return '{"name": "value"}' if typing.get_type_hints(kind) else "value"
 
 
 def from_text(text: str, hint: Any, codec: Codec) -> object:

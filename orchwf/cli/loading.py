@@ -8,7 +8,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from ..core.dag import DAG_ATTRIBUTE, Dag, dag_of
-from ..core.report import relative
+from ..core.report import brief, relative
 from ..core.suggestions import did_you_mean
 from ..errors import DefinitionError, OrchwfWarning
 from ..introspection import PROGRAM
@@ -88,7 +88,8 @@ def load(target: Target) -> Loaded:
     Raises:
         CommandError: it cannot be loaded, or there is no such class.
     """
-    with _noting_warnings() as noted:
+    # What a file prints when it is loaded is not what the command prints, which may be JSON or a picture.
+    with _noting_warnings() as noted, redirect_stdout(sys.stderr):
         module = _import(lambda: _load_file(target.file) if target.file is not None else _load_module(target), target)
     found = workflows_of(module)
     if target.name:
@@ -236,12 +237,12 @@ def _import(load: Callable[[], ModuleType], target: Target) -> ModuleType:
 
 def _told(target: Target, error: BaseException) -> str:
     """What was raised while a file was loaded, with the frames of the user only."""
-    lines = [f"{attrs.evolve(target, name='')} cannot be loaded: {describe_error(error).headline}"]
+    lines = [f"{attrs.evolve(target, name='')} cannot be loaded: {brief(describe_error(error).headline)}"]
     frames = user_frames(error.__traceback__)[-_MOST_FRAMES:]
     if isinstance(error, SyntaxError) and error.filename:
         frames.append((f"{error.filename}:{error.lineno}", (error.text or "").strip()))
     for location, source in frames:
-        lines += [f"  {relative(location, os.getcwd())}", *([f"    {source}"] if source else [])]
+        lines += [f"  {relative(location, os.getcwd())}", *([f"    {brief(source)}"] if source else [])]
     return "\n".join(lines)
 
 

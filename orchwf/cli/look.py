@@ -195,6 +195,8 @@ async def events(output: Output, place: Place, run: str, *, step: str | None, si
                 output.document(event_document(record.id, event), indent=None)
             else:
                 output.lines([event_line(event)])
+            if output.is_broken:
+                break
     return Exit.DONE
 
 

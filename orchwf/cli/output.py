@@ -4,7 +4,8 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -29,6 +30,12 @@ _COLOURS: dict[str, str] = {
 _WEIGHTS = {"strong": "bold", "faint": "bright_black"}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """The error itself, for whoever prints: rich would end the program, and with it the run."""
+        raise BrokenPipeError
+
+
 class Output:
     """
     Where a command prints.
@@ -38,6 +45,7 @@ class Output:
 
     Attributes:
         console: The console of rich for standard output.
+        is_broken: Whether the reader of what is printed has gone.
     """
 
     def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False, color: bool = True) -> None:
@@ -48,11 +56,11 @@ class Output:
         self._is_plain = not color or bool(os.environ.get("NO_COLOR"))
         self.console = self._console(sys.stdout)
         self._errors = self._console(sys.stderr)
-        self._is_broken = False
+        self.is_broken = False
 
     def _console(self, file: TextIO) -> Console:
         _make_lenient(file)
-        return Console(
+        return _Console(
             file=file, color_system=None if self._is_plain else "auto", markup=False, highlight=False, emoji=False
         )
 
@@ -70,6 +78,18 @@ class Output:
     def encoding(self) -> str:
         """How standard output writes text."""
         return self.console.encoding or "utf-8"
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """If JSON is wanted, what the steps themselves print in the block goes to standard error."""
+        if not self.json:
+            yield
+            return
+        standard, sys.stdout = sys.stdout, sys.stderr
+        try:
+            yield
+        finally:
+            sys.stdout = _nowhere() if self.is_broken else standard
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Print lines, unless JSON is wanted."""
@@ -98,15 +118,20 @@ class Output:
             self._print(self._errors, Text(f"warning: {message}", style="yellow"))
 
     def _print(self, console: Console, text: Text) -> None:
-        if self._is_broken:
+        if self.is_broken:
             return
         try:
             console.print(text, soft_wrap=True)
             console.file.flush()
         except BrokenPipeError:
             # The reader has gone, as `head` does. What was asked for, such as a run, goes on.
-            self._is_broken = True
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  Open until the process ends.
+            self.is_broken = True
+            if sys.stdout is console.file:
+                sys.stdout = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # Until the process ends.
 
 
 def _make_lenient(file: TextIO) -> None:

@@ -28,7 +28,7 @@ def to_text(picture: Picture, *, encoding: str = "utf-8") -> str:
     lanes = _lanes(picture, graph) if len(picture.shapes) <= _MAX_STEPS else None
     body = lanes if lanes is not None else _listed(picture, graph)
     heading = [visible(picture.title)] if picture.title else []
-    heading += [f"({visible(picture.note)})"] if picture.note else []
+    heading += [visible(picture.note)] if picture.note else []
     text = "\n".join(_fitted(line) for line in [*heading, *body]) + "\n"
     return (
         text

@@ -86,3 +86,20 @@ def test_jobs_bound_what_runs_at_once(shell: Shell):
 
     assert ["  > a", "  + a  TIME", "  > b", "  + b  TIME"] == said.lines[1:5]
     assert (0, 2) == (said.code, wrong.code)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("resume", "a", "b"), "there is no place for 'b'; see: orchwf resume --help"),
+        (("--store", "sqlite:///x.db"), "the command is missing; see: orchwf --help"),
+        (("--store=sqlite:///x.db",), "the command is missing; see: orchwf --help"),
+        (("runs", "--limt", "3"), "unknown option: --limt. Did you mean --limit?; see: orchwf runs --help"),
+    ],
+    ids=["too much", "no command", "no command after =", "misspelled"],
+)
+def test_command_line_that_is_wrong(shell: Shell, words: tuple[str, ...], told: str):
+    """One line says what is wrong, and where to look."""
+    said = shell(*words)
+
+    assert (2, f"{told}\n") == (said.code, said.err)

@@ -56,6 +56,7 @@ GIVEN = [
     (list[int], "[1, 2]", [1, 2]),
     (dict[str, float], '{"a": 1.5}', {"a": 1.5}),
     (set[int], "[1, 2]", {1, 2}),
+    (list[str], '["a", "b"]', ["a", "b"]),
     (Point, '{"x": 1, "y": 2}', Point(1, 2)),
     (int | None, "none", None),
     (int | None, "7", 7),
@@ -106,6 +107,27 @@ def test_text_that_does_not_fit(hint: Any, text: str):
     assert "input 'given' takes " in caught.value.message
     assert "such as given=" in caught.value.message
     assert Exit.USAGE is caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("hint", "text", "reason"),
+    [
+        (timedelta, "long", "it is no duration"),
+        (list[str], "a", "the value cannot be read, as it is not JSON"),
+        (Point, '{"z": 1}', "the value at $.z cannot be read"),
+    ],
+    ids=["duration", "json", "field"],
+)
+def test_reason_is_about_what_was_typed(hint: Any, text: str, reason: str):
+    """Nothing is said of definitions, nor of a store."""
+    dag = dag_of(make_workflow("Flow", [_body], inputs={"given": hint}))
+
+    with pytest.raises(CommandError) as caught:
+        make_instance(dag, [f"given={text}"], None)
+
+    assert f": {reason}" in caught.value.message
+    assert "stored" not in caught.value.message
+    assert "compiled" not in caught.value.message
 
 
 def test_all_that_is_wrong_is_told_at_once():

@@ -364,6 +364,18 @@ def test_graph_of_a_run_in_a_file(shell: Shell, name: str, begin: str):
     assert "failed" in text
 
 
+def test_graph_in_a_form_that_there_is_not(shell: Shell):
+    """A suffix of no form that can be drawn is refused, unless the form is said."""
+    refused, written = (
+        shell("graph", "sales.py", "-o", "x.png"),
+        shell("graph", "sales.py", "-o", "x.md", "-f", "mermaid"),
+    )
+
+    assert (2, 0) == (refused.code, written.code)
+    assert "no picture is drawn as .png" in refused.err
+    assert not Path("x.png").exists()
+
+
 def test_graph_errors(shell: Shell):
     """What cannot be drawn, or not be written, says why."""
     shell("run", "sales.py")

@@ -333,3 +333,59 @@ def test_inputs(shell: Shell):
 
     assert {"day": "monday"} == shell("show", "a", "--json").json["inputs"]
     assert {"day": "a=b"} == shell("show", "b", "--json").json["inputs"]
+
+
+LOUD = """\
+from orchwf import step, workflow
+
+print("loaded")
+
+
+@workflow
+class Loud:
+    @step
+    def speak(self) -> int:
+        print("spoken")
+        return 1
+"""
+
+
+def test_reader_that_goes_away_does_not_end_the_run(shell: Shell):
+    """The run goes on to its end where the reader of its lines has had enough."""
+    shell.write("loud.py", LOUD)
+
+    done = subprocess.run(
+        f"{sys.executable} -m orchwf run loud.py --run-id r | true", shell=True, cwd=shell.folder, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+    assert "Traceback" not in done.stderr
+    assert "completed" == shell("show", "r", "--json").json["status"]
+
+
+def test_json_is_not_mixed_with_what_others_print(shell: Shell):
+    """With --json the file and its steps print to standard error, so that each line is a document."""
+    shell.write("loud.py", LOUD)
+
+    said = shell("run", "loud.py", "--json")
+
+    assert "completed" == said.json_lines[-1]["status"]
+    assert ["loaded", "spoken"] == said.err.splitlines()
+
+
+def test_steps_may_print(shell: Shell):
+    """Without --json what a step prints is on standard output, what the file prints when it is loaded is not."""
+    shell.write("loud.py", LOUD)
+
+    said = shell("run", "loud.py", "-q")
+
+    assert "spoken" in said.out.splitlines()
+    assert "loaded" not in said.out
+
+
+@pytest.mark.parametrize("name", ["last", "last-failed"])
+def test_run_id_with_a_meaning(shell: Shell, name: str):
+    """A word that stands for a run is no id of one."""
+    said = shell("run", "sales.py", "--run-id", name)
+
+    assert (2, f"{name!r} stands for a run already; choose another --run-id\n") == (said.code, said.err)

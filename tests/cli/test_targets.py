@@ -162,10 +162,11 @@ def test_made_workflow_under_another_name(shell: Shell):
         ("x = (\n", ["SyntaxError", "broken.py:1"]),
         ("import nothing_of_that_name\n", ["ModuleNotFoundError", "broken.py:1 in <module>"]),
         ("import json\njson.loads('{')\n", ["JSONDecodeError", "broken.py:2 in <module>"]),
+        ("x = '\033[2J' = 1\n", ["SyntaxError", r"\x1b[2J"]),
         ("import sys\nsys.exit(3)\n", ["ends the program when it is loaded"]),
         ("x = 1\n", ["broken.py defines no workflow"]),
     ],
-    ids=["raises", "syntax", "import", "library", "exits", "empty"],
+    ids=["raises", "syntax", "import", "library", "escapes", "exits", "empty"],
 )
 def test_file_that_cannot_be_loaded(shell: Shell, text: str, told: list[str]):
     """What the user's file raises is told with the user's frames only."""

@@ -186,10 +186,10 @@ def test_a_terminal_without_lines_gets_ascii():
 
 @pytest.mark.parametrize("note", ["", "Some arrows are left out."])
 def test_title_and_note_come_first(note: str):
-    """The note stands in brackets below the title."""
+    """The note stands below the title."""
     lines = drawn(Picture("Title", (Shape("a", "a"),), (), note))
 
-    assert lines == ["Title", *([f"({note})"] if note else []), "o a"]
+    assert lines == ["Title", *([note] if note else []), "o a"]
 
 
 def test_nothing_gives_an_empty_line():

@@ -37,6 +37,7 @@ from .errors import (
     UnknownStepError,
     UnknownWorkflowError,
     UsageError,
+    WaitTimeoutError,
     WorkflowChangedError,
 )
 from .observers.log import configure_logging
@@ -88,6 +89,7 @@ __all__ = [
     "UnknownStepError",
     "UnknownWorkflowError",
     "UsageError",
+    "WaitTimeoutError",
     "WorkflowChangedError",
     "compile_workflow",
     "configure_logging",

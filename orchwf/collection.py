@@ -4,7 +4,7 @@ import functools
 import hashlib
 import inspect
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .core import references
@@ -242,7 +242,9 @@ def compile_functions(
     location = place(frame.f_code.co_filename, frame.f_lineno)
     if reason := bad_name(name):
         problem = Problem("bad-option", "", f"this cannot be the name of a workflow: {reason}", location)
-        raise DefinitionError(str(name), [problem])
+        raise DefinitionError(str(name) or "make_workflow", [problem])
+    if problems := _check_made(name, steps, inputs, location):
+        raise DefinitionError(name, problems)
     options = dict(given)
     cls: type[Any] = type(name, (), {"__module__": frame.f_globals.get("__name__", "__main__")})
     cls.__doc__ = str(options.pop("description", "") or "")
@@ -264,13 +266,28 @@ def compile_functions(
     return _finish(cls, options, drafts, find, problems, frame)
 
 
+def _check_made(name: str, steps: object, inputs: object, location: str) -> list[Problem]:
+    problems = []
+    if isinstance(steps, str) or not isinstance(steps, Iterable):
+        message, hint = (
+            f"steps are a sequence of steps and functions, not {steps!r}",
+            f"For one: make_workflow({name!r}, [step])",
+        )
+        problems.append(Problem("bad-option", "", message, location, hint))
+    if not isinstance(inputs, Mapping):
+        message, hint = f"inputs are a mapping of names to types, not {inputs!r}", "For example: inputs={'path': str}"
+        problems.append(Problem("bad-option", "", message, location, hint))
+    return problems
+
+
 def _declare(cls: type, inputs: Mapping[str, Any], location: str) -> list[Problem]:
     """Give a class these inputs, as if they had been written in its body."""
     problems = []
     annotations: dict[str, Any] = {}
     for name, declared in inputs.items():
         kind, *default = declared if isinstance(declared, tuple) else (declared,)
-        if not isinstance(name, str) or len(default) > 1:
+        is_value = isinstance(kind, int | float | bytes | list | dict | set | Ref)
+        if not isinstance(name, str) or len(default) > 1 or is_value:
             message = f"an input is name: type, or name: (type, default), not {name!r}: {declared!r}"
             problems.append(Problem("bad-option", "", message, location))
             continue

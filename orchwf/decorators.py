@@ -10,6 +10,7 @@ from .collection import compile_class, compile_functions
 from .core.dag import Dag, dag_of
 from .core.options import Duration, Quorum, Retry
 from .core.references import Condition, Ref
+from .errors import DefinitionError, Problem
 from .steps import Free, make_step
 from .steps import Step as Step
 
@@ -24,7 +25,7 @@ Dependencies = Ref[Any] | str | Sequence[Ref[Any] | str] | Mapping[str, Any]
 class StepKeywords(TypedDict, total=False):
     """The options of `@step(...)`; what each means is on the reference page."""
 
-    depends_on: Dependencies
+    depends_on: Dependencies | None
     retries: int | Retry
     timeout: Duration | None
     total_timeout: Duration | None
@@ -105,7 +106,15 @@ def step(function: Any = None, /, **options: Any) -> Any:
 
     The step can still be called: on an instance it runs just that body. Options that make no sense are reported with
     everything else that is wrong when the class is compiled.
+
+    Raises:
+        DefinitionError: an option is given by position, where the function belongs.
     """
+    if function is not None and not callable(function) and not hasattr(function, "__get__"):
+        # What is made of it would be called with the function below, before anything could be reported.
+        hint = "Options are given by keyword, such as @step(name=...) or @step(depends_on=[...])."
+        problem = Problem("not-a-function", "", f"@step decorates a function, not {function!r}", hint=hint)
+        raise DefinitionError("@step", [problem])
     return StepDecorator(options) if function is None else make_step(function, options, sys._getframe(1))
 
 
@@ -153,7 +162,8 @@ def make_workflow(
     Raises:
         DefinitionError: with everything that is wrong.
     """
-    return compile_functions(name, steps, inputs or {}, {"version": version, **options}, sys._getframe(1))
+    declared = {} if inputs is None else inputs
+    return compile_functions(name, steps, declared, {"version": version, **options}, sys._getframe(1))
 
 
 def compile_workflow(workflow: type) -> Dag:

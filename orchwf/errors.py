@@ -19,7 +19,8 @@ Every error that orchwf raises, in one tree.
     ├── RunError                 how a run ended
     │   ├── RunFailed
     │   ├── RunCancelled
-    │   └── RunInterruptedError      not at all: its orchestrator was closed before, and it can be resumed
+    │   ├── RunInterruptedError      not at all: its orchestrator was closed before, and it can be resumed
+    │   └── WaitTimeoutError         not yet: somebody waited no longer (also a TimeoutError)
     ├── StepTimeoutError         an attempt, or all of them together, took too long (also a TimeoutError)
     ├── RecordedError            what a body raised in another process, rebuilt from the log
     ├── StoreError               the operator: the store cannot be used
@@ -32,13 +33,25 @@ Every error that orchwf raises, in one tree.
         └── Skip
 """
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 
 
 class OrchwfError(Exception):
-    """The base of every error that orchwf raises."""
+    """The base of every error that orchwf raises. Each can be copied and pickled, its notes with it."""
+
+    # Python would make the copy by calling the class with the message, where most of these take something else.
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        return _remade, (type(self), self.args), vars(self)
+
+
+def _remade(cls: type[OrchwfError], args: tuple[Any, ...]) -> OrchwfError:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
 
 
 @attrs.frozen
@@ -79,12 +92,14 @@ class DefinitionError(OrchwfError, TypeError):
             lines += ["", f"  {number}. {first}", *(f"     {line}" for line in rest)]
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[type, tuple[str, tuple[Problem, ...]]]:
-        return type(self), (self.workflow, self.problems)
-
 
 class BadOptionError(DefinitionError, ValueError):
     """A value given to an option, such as `Retry(max_retries=-1)`, is wrong by itself."""
+
+    def __init__(self, option: str, problems: Sequence[Problem]) -> None:
+        super().__init__(option, problems)
+        # It may be raised far from any workflow, so nothing is said of compiling one.
+        self.args = ("\n".join(text for problem in problems for text in (problem.message, problem.hint) if text),)
 
 
 class EncodingError(OrchwfError):
@@ -192,20 +207,27 @@ class RunError(OrchwfError):
         super().__init__(message)
 
 
+def _way_to_resume(run_id: str, store: str) -> str:
+    if store.startswith("memory:"):
+        # No other process can see it, so there is no command to type.
+        return f"orchestrator.resume({run_id!r}), while this store in memory is open"
+    return f"orchwf resume {shlex.quote(run_id)}" + (f" --store {shlex.quote(store)}" if store else "")
+
+
 class RunFailed(RunError):
     """
     A run failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all if several did.
 
-    `steps` names the steps that failed.
+    `steps` names the steps that failed; `store` is the URL of its store, empty for the one that is taken by itself.
     """
 
-    def __init__(self, run_id: str, workflow: str, steps: Sequence[str], reason: str) -> None:
+    def __init__(self, run_id: str, workflow: str, steps: Sequence[str], reason: str, *, store: str = "") -> None:
         self.workflow = workflow
         self.steps = tuple(steps)
         super().__init__(
             run_id,
             f"run {run_id!r} of {workflow} failed: {reason}\n"
-            f"Mend the cause, then resume it: orchwf resume {run_id} (completed steps are kept)",
+            f"Mend the cause, then resume it: {_way_to_resume(run_id, store)} (completed steps are kept)",
         )
 
 
@@ -219,14 +241,28 @@ class RunCancelled(RunError):
 
 
 class RunInterruptedError(RunError):
-    """The orchestrator was closed before the run had ended; the run can be resumed."""
+    """
+    The orchestrator was closed before the run had ended; the run can be resumed.
 
-    def __init__(self, run_id: str, workflow: str) -> None:
+    `store` is the URL of its store, empty for the one that is taken by itself.
+    """
+
+    def __init__(self, run_id: str, workflow: str, *, store: str = "") -> None:
         self.workflow = workflow
         super().__init__(
             run_id,
             f"run {run_id!r} of {workflow} was interrupted before it ended; "
-            f"what has completed is kept: orchwf resume {run_id}",
+            f"what has completed is kept: {_way_to_resume(run_id, store)}",
+        )
+
+
+class WaitTimeoutError(RunError, TimeoutError):
+    """A run had not ended when the time was up for which somebody waited; it goes on."""
+
+    def __init__(self, run_id: str, timeout: float) -> None:
+        self.timeout = timeout
+        super().__init__(
+            run_id, f"run {run_id!r} had not ended after {timeout:g} s; it goes on: wait again, or cancel it"
         )
 
 

@@ -1,8 +1,9 @@
 """The public face: starts runs, finds them, resumes them."""
 
 import asyncio
+import math
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
-from .core.options import Duration, positive_seconds, seconds
+from .core.options import Duration, seconds
 from .core.state import RunStatus
 from .errors import RunExistsError, UsageError
 from .observers.log import LogObserver
@@ -22,7 +23,7 @@ from .runtime.execution import Execution
 from .runtime.handle import RunHandle
 from .runtime.owner import this_process
 from .runtime.result import RunResult
-from .runtime.runs import Runs
+from .runtime.runs import Runs, checked_tags
 from .runtime.watchdog import Watchdog
 from .stores import open_store
 
@@ -84,6 +85,8 @@ class Orchestrator:
     ) -> None:
         if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
             raise UsageError(f"max_concurrency takes a whole number of at least 1, not {max_concurrency!r}")
+        if not isinstance(workflows, Iterable):
+            raise UsageError(f"workflows takes a list of workflow classes, not {workflows!r}")
         self._given = store
         self._workflows = tuple(workflows)
         self._max_concurrency = max_concurrency
@@ -163,7 +166,8 @@ class Orchestrator:
             run_id: Names the run; by default a new id.
             metadata: JSON-able values to keep with it: trace, correlation and business ids, say.
             tags: Labels to list it by.
-            on_duplicate: If there is a run of this id: `"raise"`, or `"attach"` to get that one.
+            on_duplicate: If there is a run of this id: `"raise"`, or `"attach"` to get that one, which is taken up
+                if nobody executes it any more.
 
         Raises:
             RunExistsError: there is a run of this id.
@@ -177,7 +181,8 @@ class Orchestrator:
         except RunExistsError as error:
             if on_duplicate == "raise":
                 raise
-            return await self.get(error.run_id)
+            await self._runs.attach(workflow, error.run_id)
+            return RunHandle(self._runs, error.run_id)
         return RunHandle(self._runs, execution.record.id, execution)
 
     async def run(
@@ -235,7 +240,7 @@ class Orchestrator:
         query = RunQuery(
             workflow=_workflow_name(workflow),
             statuses=_statuses(status),
-            tags=dict(tags or {}),
+            tags=checked_tags(tags),
             since=_epoch("since", since),
             until=_epoch("until", until),
             before=_cursor(cursor),
@@ -290,7 +295,7 @@ class Orchestrator:
         Raises:
             UsageError: a value makes no sense, or `status` names one in which a run has not ended.
         """
-        before = self._clock.now() - positive_seconds(older_than, "older_than")
+        before = self._clock.now() - seconds(older_than, "older_than")
         statuses = _statuses(status) or [each for each in RunStatus if each.is_final]
         unfinished = [each for each in statuses if not each.is_final]
         if unfinished:
@@ -325,7 +330,7 @@ def _workflow_name(workflow: str | type | None) -> str | None:
 def _statuses(status: RunStatus | str | Sequence[RunStatus | str] | None) -> list[RunStatus] | None:
     if status is None:
         return None
-    given = [status] if isinstance(status, str) else list(status)
+    given = list(status) if isinstance(status, Iterable) and not isinstance(status, str) else [status]
     try:
         return [RunStatus(each) for each in given]
     except ValueError:
@@ -338,7 +343,7 @@ def _epoch(name: str, value: datetime | float | None) -> float | None:
         if value.tzinfo is None:
             raise UsageError(f"{name} takes an aware datetime, such as datetime.now(UTC), not the naive {value!r}")
         return value.timestamp()
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value)):
         raise UsageError(f"{name} takes an aware datetime or epoch seconds, not {value!r}")
     return value
 

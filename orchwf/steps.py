@@ -123,7 +123,11 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
         Raises:
             MissingArgumentError: an argument is missing that a run would have filled in.
         """
-        bound = self.signature.bind_partial(*args, **kwargs)
+        try:
+            bound = self.signature.bind_partial(*args, **kwargs)
+        except TypeError:
+            # Python's own error for the call is the better one: it names the function.
+            return self.function(*args, **kwargs)
         missing = [
             each.name
             for each in self.signature.parameters.values()

@@ -174,6 +174,9 @@ class Wiring:
     def _bind(self, parameter: Parameter, source: object) -> Binding | None:
         if isinstance(source, Source):
             return self._read(parameter, source)
+        if isinstance(source, Ref | Condition):
+            self._no_source(parameter, source)
+            return None
         own = self.names.named(parameter.name, "")
         if own is not None:
             return self._take(parameter, (own,), Mode.RESULT, f"{own}.result")
@@ -184,6 +187,14 @@ class Wiring:
         if source is MISSING:
             self._unbound(parameter)
         return None
+
+    def _no_source(self, parameter: Parameter, default: "Ref[Any] | Condition") -> None:
+        """A step or a condition itself, where what is taken of a step was meant."""
+        hint = "A condition goes into when=..."
+        if isinstance(default, Ref):
+            hint = f"Say what is taken of it:  {parameter.name} = {Source(default, Mode.RESULT)!r}"
+        shown = repr(default) if isinstance(default, Ref) else f"the condition '{default}'"
+        self._problem("unbound-parameter", f"has {shown} as the default of parameter {parameter.name!r}", hint)
 
     def _unbound(self, parameter: Parameter) -> None:
         type_name = describe_type(parameter.type)

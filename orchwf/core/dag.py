@@ -67,6 +67,10 @@ class Dag:
     def __repr__(self) -> str:
         return f"<Dag {self.name}: {len(self.nodes)} steps, {len(self.edges)} edges>"
 
+    def __deepcopy__(self, memo: object) -> "Dag":
+        # It cannot be changed, and its class and the functions of its steps have no copies.
+        return self
+
     @property
     def module(self) -> str:
         """The name of the module that has the class; empty in a graph that was read from a store."""
@@ -134,6 +138,8 @@ class Dag:
         return tuple(name for name, row in self.children.items() if not row)
 
     def _name_of(self, step: str | Ref[Any]) -> str:
+        if not isinstance(step, str | Ref):
+            raise UsageError(f"a step is named by its name or by itself, not by {step!r}")
         name = step if isinstance(step, str) else step.name
         if name not in self.nodes:
             raise UnknownStepError(name, self.name, did_you_mean(name, list(self.nodes), "steps"))
@@ -205,8 +211,10 @@ class Dag:
 
         Raises:
             UnknownStepError: a duration is given for a step that there is not.
-            UsageError: a duration is negative or not a number.
+            UsageError: a duration is negative or not a number, or there is no mapping of them.
         """
+        if not isinstance(durations, Mapping):
+            raise UsageError(f"critical_path takes a mapping of names of steps to seconds, not {durations!r}")
         for name, duration in durations.items():
             _check_duration(self._name_of(name), duration)
         finish: dict[str, float] = {}
@@ -261,7 +269,14 @@ class Dag:
         return cls(**serialization.from_document(document))
 
     def diff(self, other: "Dag") -> Difference:
-        """What is different in `other`, the newer one."""
+        """
+        What is different in `other`, the newer one.
+
+        Raises:
+            UsageError: that is no `Dag`.
+        """
+        if not isinstance(other, Dag):
+            raise UsageError(f"a Dag is compared with another one, such as compile_workflow(...), not with {other!r}")
         return compare(self._document, other._document)
 
     def to_svg(self) -> str:

@@ -145,12 +145,12 @@ class Retry:
     """
 
     max_retries: int = attrs.field(validator=_at_least(0))
-    initial: float = attrs.field(default=1.0, converter=_interval, kw_only=True)
-    multiplier: float = attrs.field(default=2.0, validator=_check_multiplier, kw_only=True)
-    max_interval: float = attrs.field(default=30.0, converter=_interval, kw_only=True)
-    jitter: Literal["full"] | None = attrs.field(default="full", validator=_check_jitter, kw_only=True)
-    retry_on: ErrorFilter = attrs.field(default=(Exception,), converter=_filter_option, kw_only=True)
-    give_up_on: ErrorFilter = attrs.field(default=(), converter=_filter_option, kw_only=True)
+    initial: float = attrs.field(default=1.0, converter=_interval)
+    multiplier: float = attrs.field(default=2.0, validator=_check_multiplier)
+    max_interval: float = attrs.field(default=30.0, converter=_interval)
+    jitter: Literal["full"] | None = attrs.field(default="full", validator=_check_jitter)
+    retry_on: ErrorFilter = attrs.field(default=(Exception,), converter=_filter_option)
+    give_up_on: ErrorFilter = attrs.field(default=(), converter=_filter_option)
 
     def bound(self, failures: int) -> float:
         """

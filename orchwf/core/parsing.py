@@ -81,6 +81,8 @@ def _later(option: str, value: object) -> dict[str, Any]:
 
 
 def _depends_on(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
     if isinstance(value, Mapping):
         return {"sources": {_parameter_name(name): _source(source) for name, source in value.items()}}
     if isinstance(value, str | Ref):
@@ -171,7 +173,24 @@ def _when(value: object) -> dict[str, Any]:
             "when", f"when takes a condition or a function of the instance, not {value!r}",
             "For example: when=assess.is_('approve'), or when=lambda self: self.express",
         )  # fmt: skip
+    if not _takes_one(value):
+        raise bad_option(
+            "when", "when takes a function of the instance alone", "For example: when=lambda self: self.express"
+        )
     return {"when": value}
+
+
+def _takes_one(function: Callable[..., object]) -> bool:
+    """Whether it can be called with one argument; also true of what Python cannot tell."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 def _join(value: object) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
+from ..errors import BadOptionError, Problem
+
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
@@ -94,6 +96,9 @@ class Choice(Ref[T_co]):
         self.refs = tuple(refs)
         self.name = " | ".join(ref.name for ref in self.refs)
 
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
 
 class Named(Ref[T_co]):
     """A node of a compiled workflow, by its name."""
@@ -152,7 +157,8 @@ class Condition:
         return Not(self)
 
     def __bool__(self) -> bool:
-        raise TypeError("a condition has no truth value before the run; combine conditions with &, | and ~")
+        message = "a condition has no truth value before the run"
+        raise BadOptionError("when", [Problem("bad-option", "", message, hint="Combine conditions with &, | and ~.")])
 
 
 @attrs.frozen(eq=False)

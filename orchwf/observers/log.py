@@ -18,6 +18,7 @@ from ..core.events import (
     StepRetrying,
     StepSkipped,
 )
+from ..core.options import bad_option
 from ..ports import RunRecord
 
 _LOGGER = logging.getLogger("orchwf")
@@ -76,24 +77,24 @@ def _fields(run: RunRecord, event: Event) -> dict[str, object]:
     return fields
 
 
-def configure_logging(*, json: bool = False, level: str = "INFO") -> None:
+def configure_logging(*, json: bool = False, level: str | int = "INFO") -> None:
     """
     Show what orchwf logs, on standard error: for scripts and notebooks that configure no logging of their own.
 
     Args:
         json: One JSON object a line, instead of text for people.
-        level: The least level to show, by its standard name.
+        level: The least level to show: its standard name, or its number.
 
     Raises:
-        ValueError: there is no such level.
+        BadOptionError: there is no such level.
 
     Calling it again replaces what the call before set up.
     """
     import structlog  # As above.
 
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise ValueError(f"level takes one of {', '.join(logging.getLevelNamesMapping())}, not {level!r}")
+    number = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise bad_option("level", f"level takes one of {', '.join(logging.getLevelNamesMapping())}, not {level!r}")
     handler = _OrchwfHandler()
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if not json:

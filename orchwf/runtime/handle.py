@@ -7,9 +7,19 @@ from typing import Generic, TypeVar
 
 from ..core.events import Event
 from ..core.history import History, StepRecord
+from ..core.options import Duration, seconds
 from ..core.report import resume_command
 from ..core.state import RunStatus
-from ..errors import RecordedError, RunCancelled, RunError, RunFailed, RunInterruptedError, StoreError
+from ..errors import (
+    RecordedError,
+    RunCancelled,
+    RunError,
+    RunFailed,
+    RunInterruptedError,
+    StoreError,
+    UsageError,
+    WaitTimeoutError,
+)
 from .execution import Execution
 from .result import RunResult, count_statuses, mimebundle_of
 from .runs import Runs
@@ -44,27 +54,35 @@ class RunHandle(Generic[W]):
         machine, dag = self._execution.machine, self._execution.dag
         steps = {
             node.name: StepRecord(node.name, status)
-            for node, status in zip(machine.plan.nodes, machine.statuses, strict=True)
+            for node, status in zip(machine.run.plan.nodes, machine.run.statuses, strict=True)
         }
-        return mimebundle_of(dag, steps, f"run {self.id}: {machine.status}, {count_statuses(steps.values())}")
+        return mimebundle_of(dag, steps, f"run {self.id}: {machine.run.status}, {count_statuses(steps.values())}")
 
     async def status(self) -> RunStatus:
         """Where the run is now."""
         return (await self._runs.record(self.id)).status
 
-    async def wait(self, timeout: float | None = None) -> RunResult[W]:  # noqa: ASYNC109 - the name is the contract
+    async def wait(self, timeout: Duration | None = None) -> RunResult[W]:  # noqa: ASYNC109 - the name is the contract
         """
         What became of the run, once it has ended or was paused. Never raises for how it ended.
 
         Args:
-            timeout: Seconds to wait at most.
+            timeout: How long to wait at most: a duration.
 
         Raises:
-            TimeoutError: it had not ended by then; it goes on.
+            WaitTimeoutError: it had not ended by then; it goes on.
+            BadOptionError: the timeout is no duration.
             RunInterruptedError: the orchestrator was closed, or the store was lost, before it ended.
         """
-        async with asyncio.timeout(timeout):
-            await self._until_ended()
+        limit = None if timeout is None else seconds(timeout, "timeout")
+        waiting = asyncio.timeout(limit)
+        try:
+            async with waiting:
+                await self._until_ended()
+        except TimeoutError:
+            if limit is None or not waiting.expired():
+                raise
+            raise WaitTimeoutError(self.id, limit) from None
         return await self._result()
 
     async def result(self) -> RunResult[W]:
@@ -88,7 +106,12 @@ class RunHandle(Generic[W]):
         Ask that the run ends: coroutines get CancelledError, steps that join `"settled"` still run.
 
         The request is durable when this returns, whoever executes the run. A run that has ended stays as it is.
+
+        Raises:
+            UsageError: the reason is no text.
         """
+        if not isinstance(reason, str):
+            raise UsageError(f"the reason of a cancellation is text, not {reason!r}")
         await self._runs.ask_to_cancel(self.id, reason)
 
     async def steps(self) -> dict[str, StepRecord]:
@@ -147,7 +170,7 @@ class RunHandle(Generic[W]):
         engine, execution = self._runs.engine, self._execution
         if engine.is_stopped and (execution is None or not execution.record.status.is_final):
             workflow = "an unknown workflow" if execution is None else execution.record.workflow
-            raise RunInterruptedError(self.id, workflow) from engine.failure
+            raise RunInterruptedError(self.id, workflow, store=self._runs.store.url) from engine.failure
 
     async def _pause(self, changed: asyncio.Event | None, seconds: float) -> None:
         """Until something is written of the run here; if it is executed elsewhere, for a while: it has to be polled."""
@@ -177,7 +200,7 @@ class RunHandle(Generic[W]):
             tries = len(first.attempts)
             counted = f" after {tries} attempts" if tries > 1 else ""
             reason = f"step {names} failed{counted}: {result.error}"
-        error = RunFailed(self.id, result.workflow, result.failed_steps, reason)
+        error = RunFailed(self.id, result.workflow, result.failed_steps, reason, store=self._runs.store.url)
         error.add_note(self._summary(result))
         return error
 

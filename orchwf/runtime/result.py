@@ -13,8 +13,9 @@ from ..core.history import History, StepRecord
 from ..core.references import MISSING, Ref, alternatives
 from ..core.report import Report
 from ..core.state import RunStatus, StepStatus
+from ..core.suggestions import did_you_mean
 from ..core.wording import duration_text
-from ..errors import UsageError
+from ..errors import UnknownStepError, UsageError
 from ..ports import RunRecord
 
 W = TypeVar("W")
@@ -89,19 +90,22 @@ class RunResult(Generic[W]):
         The output of a step.
 
         Raises:
-            UsageError: it has none, or the workflow has no such step; the message says which and why.
+            UnknownStepError: the workflow has no such step.
+            UsageError: it has no output; the message says why.
         """
+        if not isinstance(step, str | Ref):
+            raise UsageError(f"a result is asked for a step or the name of one, not for {step!r}")
         names = [step] if isinstance(step, str) else [ref.name for ref in alternatives(step)]
         value: Any = next((self.outputs[name] for name in names if name in self.outputs), MISSING)
+        if value is MISSING and names[0] not in self.steps:
+            raise UnknownStepError(names[0], self.workflow, did_you_mean(names[0], self.steps, "steps"))
         if value is MISSING:
             raise UsageError(f"run {self.run_id!r} has no output of {' | '.join(names)}: {self._why(names[0])}")
         result: T = value
         return result
 
     def _why(self, name: str) -> str:
-        record = self.steps.get(name)
-        if record is None:
-            return f"{self.workflow} has no step {name!r}; its steps are {', '.join(self.steps)}"
+        record = self.steps[name]
         detail = record.reason or (record.error.headline if record.error else "")
         return f"it is {record.status}" + (f" ({detail})" if detail else "")
 

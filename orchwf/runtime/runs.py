@@ -1,6 +1,7 @@
 """Runs of one orchestrator: started, taken up, resumed."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -115,10 +116,13 @@ class Runs:
         record = RunRecord(
             id=checked_run_id(run_id), workflow=dag.name, version=dag.version, fingerprint=dag.fingerprint,
             entrypoint=dag.entrypoint, status=RunStatus.RUNNING, metadata=checked_metadata(metadata),
-            tags=checked_tags(dag, tags), created_at=self.clock.now(), owner=str(self.owner),
+            tags=dict.fromkeys(dag.options.tags, "") | checked_tags(tags),
+            created_at=self.clock.now(), owner=str(self.owner),
         )  # fmt: skip
         self._check_engine()
-        if record.id in self.engine.executions:
+        if (other := self.engine.executions.get(record.id)) is not None:
+            # Whoever attaches to it looks for it in the store.
+            await self._until_written(other)
             raise RunExistsError(record.id)
         inputs = encode_inputs(dag, workflow)
         execution = Execution(record, dag, self._plan(dag), inputs)
@@ -162,6 +166,26 @@ class Runs:
         except (RunOwnedError, RunNotFoundError, ConflictError):
             # Somebody else was faster.
             pass
+
+    async def attach(self, workflow: object, run_id: str) -> None:
+        """
+        See to it that a run which there is already goes on: it is taken up if nobody executes it any more.
+
+        Args:
+            workflow: An instance of its workflow.
+
+        Raises:
+            UsageError: it is a run of another workflow.
+            WorkflowChangedError, StoreError: as they say.
+        """
+        record, name = await self.record(run_id), dag_of(type(workflow)).name
+        if record.workflow != name:
+            raise UsageError(f"run {run_id!r} is one of {record.workflow}, not of {name}; choose another run_id")
+        if record.status is not RunStatus.RUNNING or not self.is_orphan(record):
+            return
+        # Somebody else may be faster.
+        with contextlib.suppress(RunOwnedError):
+            await self.take_up(record)
 
     def is_orphan(self, record: RunRecord) -> bool:
         """Whether nobody executes this unfinished run any more."""
@@ -354,15 +378,14 @@ def checked_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, obje
     raise UsageError(f"metadata takes a mapping of text to JSON-able values, not the keys {list(values)!r}")
 
 
-def checked_tags(dag: Dag, tags: Mapping[str, str] | None) -> dict[str, str]:
+def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
     """
-    The tags of a run: those of its workflow, and those given.
+    The tags of a run, as they were given.
 
     Raises:
         UsageError: they are no mapping of text to text.
     """
-    own = dict.fromkeys(dag.options.tags, "")
     given = tags if tags is not None else {}
     if not isinstance(given, Mapping) or not all(isinstance(text, str) for item in given.items() for text in item):
         raise UsageError(f"tags take a mapping of text to text, such as {{'shop': 'eu'}}, not {tags!r}")
-    return own | dict(given)
+    return dict(given)

@@ -1,7 +1,7 @@
 """From a URL to an open store."""
 
 import difflib
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -30,7 +30,11 @@ async def open_store(store: str | Store, *, durability: Durability | None = None
     Raises:
         StoreError: there is no such kind of store, or it cannot be used.
     """
+    if isinstance(store, PurePath):
+        raise StoreError(f"{str(store)!r} is a path and no URL of a store; write 'sqlite:///{quote(store.as_posix())}'")
     if not isinstance(store, str):
+        if not hasattr(store, "append"):
+            raise StoreError(f"{store!r} is no store; {_WAYS}")
         return store
     scheme, colon, rest = store.partition(":")
     match scheme.lower():

@@ -1,5 +1,6 @@
 """What a graph can be asked."""
 
+import copy
 import json
 import math
 import subprocess
@@ -375,3 +376,26 @@ def test_importing_does_not_import_networkx():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda dag: dag.ancestors(3), "a step is named by its name or by itself, not by 3"),
+        (lambda dag: dag.critical_path([1.0]), "takes a mapping of names of steps to seconds"),
+        (lambda dag: dag.diff("other"), "a Dag is compared with another one"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(ask: Callable[[Dag], object], message: str):
+    """With what was meant, instead of what Python stumbles over."""
+    dag = compile_workflow(make_workflow("W", [step(lambda: 1, name="only")]))
+
+    with pytest.raises(UsageError, match=message):
+        ask(dag)
+
+
+def test_a_copy_of_a_graph_is_the_graph():
+    """It cannot be changed; what holds it, such as a result, can be copied."""
+    dag = compile_workflow(make_workflow("W", [step(lambda: 1, name="only")]))
+
+    assert dag is copy.deepcopy(dag)

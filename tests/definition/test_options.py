@@ -256,3 +256,54 @@ def test_a_class_may_inherit_from_a_made_one():
     assert set(dag.nodes) == {"a b", "load", "after"}
     assert [dag.nodes[name].takes_self for name in ("a b", "load", "after")] == [False, False, True]
     assert dag.nodes["after"].dependencies == ("a b", "load")
+
+
+def test_retry_takes_its_values_in_order():
+    """As the reference page writes them."""
+    assert Retry(3, initial=0.1, multiplier=3.0, max_interval=9.0, jitter=None) == Retry(3, 0.1, 3.0, 9.0, None)
+
+
+def test_no_dependency_may_be_said():
+    """`depends_on=None` is the default, as a program that makes steps may give it."""
+    made = make_workflow("W", [step(lambda: 1, name="alone", depends_on=None)])
+
+    assert () == compile_workflow(made).nodes["alone"].dependencies
+
+
+@pytest.mark.parametrize("given", ["load", 3, [up]])
+def test_an_option_given_by_position_is_refused(given: Any):
+    """It stands where the function belongs, and would be taken for it."""
+    with pytest.raises(DefinitionError, match="@step decorates a function, not"):
+        step(given)
+
+
+@pytest.mark.parametrize("steps", [None, 3, "load", up])
+def test_made_steps_are_several(steps: Any):
+    """One step, or none at all, is told as what it is."""
+    with pytest.raises(DefinitionError, match="steps are a sequence of steps and functions") as caught:
+        make_workflow("W", steps)
+
+    assert ["bad-option"] == [problem.code for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("inputs", [["path"], "path", 3])
+def test_made_inputs_are_a_mapping(inputs: Any):
+    """Anything else is told as what it is."""
+    with pytest.raises(DefinitionError, match="inputs are a mapping of names to types"):
+        make_workflow("W", [up], inputs)
+
+
+def test_made_input_has_a_type():
+    """A value where the type belongs is no silent annotation."""
+    with pytest.raises(DefinitionError, match=r"an input is name: type, or name: \(type, default\), not 'path': 3"):
+        make_workflow("W", [up], {"path": 3})
+
+
+def test_when_takes_the_instance():
+    """A function that cannot be called with it alone is refused before anything runs."""
+    message, hint = problem_of(when=lambda: True)
+
+    assert "when takes a function of the instance alone" == message
+    assert "For example: when=lambda self: self.express" == hint
+    # What Python does not know the parameters of is believed.
+    assert options_of(when=max).when is max

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from orchwf import DefinitionError, Problem, Quorum, compile_workflow, make_workflow, step, workflow
+from orchwf import BadOptionError, DefinitionError, Problem, Quorum, compile_workflow, make_workflow, step, workflow
 from orchwf.core.references import Named
 
 
@@ -736,3 +736,42 @@ def test_a_thousand_problems_are_told():
 
     assert len(found) == 1000
     assert sum(bool(problem.hint) for problem in found) == 20
+
+
+def test_a_step_as_a_default_is_no_silent_value():
+    """`.result` was forgotten: without it the body would get the step itself."""
+
+    def define() -> None:
+        @workflow
+        class Forgetful:
+            @step
+            def load(self) -> int:
+                return 1
+
+            @step
+            def parse(self, x: Any = load) -> Any:
+                return x
+
+            @step
+            def join(self, x: Any = load | parse) -> Any:
+                return x
+
+            @step
+            def check(self, x: Any = load.is_(1)) -> Any:
+                return x
+
+    found = problems_of(define)
+
+    assert ["unbound-parameter"] * 3 == [problem.code for problem in found]
+    assert ["parse", "join", "check"] == [problem.node for problem in found]
+    assert [
+        "Say what is taken of it:  x = load.result",
+        "Say what is taken of it:  x = (load | parse).result",
+        "A condition goes into when=...",
+    ] == [problem.hint for problem in found]
+
+
+def test_conditions_are_not_combined_with_words():
+    """`and` would ask a condition for its truth, which only a run knows."""
+    with pytest.raises(BadOptionError, match=r"Combine conditions with &, \| and ~"):
+        bool(first.is_(1))

@@ -146,3 +146,5 @@ def test_an_unknown_level_is_refused():
     """With what there is."""
     with pytest.raises(ValueError, match="level takes one of CRITICAL"):
         orchwf.configure_logging(level="loud")
+    with pytest.raises(orchwf.OrchwfError, match="not None"):
+        orchwf.configure_logging(level=None)  # type: ignore[arg-type]

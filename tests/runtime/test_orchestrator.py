@@ -13,6 +13,7 @@ import pytest
 
 import orchwf
 from orchwf import (
+    BadOptionError,
     EncodingError,
     NonRetryable,
     NotResumableError,
@@ -32,6 +33,7 @@ from orchwf import (
     StepTimeoutError,
     UnknownWorkflowError,
     UsageError,
+    WaitTimeoutError,
     make_workflow,
     step,
     workflow,
@@ -157,7 +159,7 @@ async def test_a_failing_required_step_fails_the_run_with_its_cause():
     assert "run 'r1' of Sales failed: step validate failed after 2 attempts: ValueError: row 3 is negative" in str(
         caught.value
     )
-    assert "orchwf resume r1" in str(caught.value)
+    assert "orchestrator.resume('r1')" in str(caught.value)
     assert RunStatus.FAILED is result.status
     assert "skipped" == result.steps["load"].status
     with pytest.raises(UsageError, match=r"run 'r1' has no output of load: it is skipped \(validate failed\)"):
@@ -1215,3 +1217,96 @@ def test_interrupt_of_a_blocking_run_under_a_loop(tmp_path: Path):
 async def _status(url: str, run_id: str) -> RunStatus:
     async with Orchestrator(url) as orchestrator:
         return await (await orchestrator.get(run_id)).status()
+
+
+async def test_attaching_at_the_same_time():
+    """Whoever comes while the run is being made gets that run, when it is in the store."""
+    async with Orchestrator("memory:") as orchestrator:
+        starts = [orchestrator.start(Sums(), run_id="one", on_duplicate="attach") for _ in range(3)]
+        runs = await asyncio.gather(*starts)
+        results = [await run.result() for run in runs]
+
+    assert [5, 5, 5] == [result[Sums.total] for result in results]
+
+
+async def test_attaching_takes_up_what_nobody_executes(tmp_path: Path):
+    """A run whose orchestrator was closed goes on where one attaches to it, without being named in `workflows`."""
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    gate = Gate()
+
+    @step
+    async def waits() -> int:
+        await gate.pass_through()
+        return 1
+
+    flow = make_workflow("Waits", [waits])
+    async with Orchestrator(url, grace=0) as orchestrator:
+        await orchestrator.start(flow(), run_id="one")
+        await gate.came.get()
+    gate.open()
+
+    async with Orchestrator(url) as orchestrator:
+        run = await orchestrator.start(flow(), run_id="one", on_duplicate="attach")
+        result = await run.result()
+
+    assert 1 == result["waits"]
+
+
+async def test_attaching_to_a_run_of_another_workflow():
+    """It is not what was asked for, so it is refused."""
+    other = make_workflow("Other", [step(lambda: 1, name="one")])
+    async with Orchestrator("memory:") as orchestrator:
+        await orchestrator.run(Sums(), run_id="one")
+        with pytest.raises(UsageError, match="run 'one' is one of Sums, not of Other; choose another run_id"):
+            await orchestrator.start(other(), run_id="one", on_duplicate="attach")
+
+
+async def test_waiting_has_an_end():
+    """A time-out is any duration, and its error names the run; a value that is none is refused."""
+    gate = Gate()
+
+    @step
+    async def waits() -> None:
+        await gate.pass_through()
+
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(make_workflow("Waits", [waits])(), run_id="slow")
+        with pytest.raises(WaitTimeoutError, match=r"run 'slow' had not ended after 0\.001 s; it goes on"):
+            await run.wait(timeout="1ms")
+        with pytest.raises(BadOptionError, match="timeout takes a duration, not 'soon'"):
+            await run.wait(timeout="soon")
+        with pytest.raises(UsageError, match="the reason of a cancellation is text, not 3"):
+            await run.cancel(3)  # type: ignore[arg-type]
+        gate.open()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"tags": "eu"}, "tags take a mapping of text to text"),
+        ({"tags": ["eu"]}, "tags take a mapping of text to text"),
+        ({"tags": {"shop": 3}}, "tags take a mapping of text to text"),
+        ({"status": 3}, "status takes one or several of"),
+        ({"since": float("nan")}, "since takes an aware datetime or epoch seconds"),
+    ],
+)
+async def test_filters_that_could_never_match(given: dict[str, Any], message: str):
+    """An error, and not an empty page."""
+    async with Orchestrator("memory:") as orchestrator:
+        with pytest.raises(UsageError, match=message):
+            await orchestrator.list_runs(**given)
+
+
+def test_workflows_are_several():
+    """One class alone is told as what it is."""
+    with pytest.raises(UsageError, match="workflows takes a list of workflow classes, not <class"):
+        Orchestrator("memory:", workflows=Sums)  # type: ignore[arg-type]
+
+
+async def test_everything_that_ended_can_be_pruned():
+    """Nothing is older than no time at all."""
+    async with Orchestrator("memory:") as orchestrator:
+        await orchestrator.run(Sums(), run_id="one")
+        deleted = await orchestrator.prune(older_than=0)
+
+    assert 1 == deleted

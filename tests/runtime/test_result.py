@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchwf import Orchestrator, RunStatus, UsageError, make_workflow, step
+from orchwf import Orchestrator, RunStatus, UnknownStepError, UsageError, make_workflow, step
 from orchwf.core.events import RunPaused, RunStarted
 from orchwf.core.history import History
 from tests.runtime.flows import Gate
@@ -77,8 +77,12 @@ async def test_outputs_are_a_mapping():
     assert "{'one': 1, 'both': [1]}" == repr(result.outputs)
     with pytest.raises(UsageError, match=r"it is failed \(ValueError: bad\)"):
         result["bad"]
-    with pytest.raises(UsageError, match="Flow has no step 'x'; its steps are one, bad, both"):
+    with pytest.raises(UsageError, match=r"Flow has no step 'x'\. Known steps: one, bad, both"):
         result["x"]
+    with pytest.raises(UnknownStepError, match="Did you mean 'both'"):
+        result["boht"]
+    with pytest.raises(UsageError, match="a result is asked for a step or the name of one, not for 3"):
+        result[3]  # type: ignore[index]
 
 
 async def test_a_result_in_a_process_without_the_code(tmp_path: Path):

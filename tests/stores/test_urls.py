@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +120,19 @@ async def test_what_is_no_url_of_a_store_is_explained(url: str, hint: str):
 
     assert hint in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Path("runs.db"), "'runs.db' is a path and no URL of a store; write 'sqlite:///runs.db'"),
+        (None, "None is no store; a store is one of: memory:"),
+        (3, "3 is no store"),
+    ],
+)
+async def test_what_is_neither_url_nor_store_is_refused(given: Any, message: str):
+    """At once, and not when it is first written to."""
+    with pytest.raises(StoreError) as caught:
+        await open_store(given)
+
+    assert str(caught.value).startswith(message)

@@ -286,10 +286,20 @@ class Standing:
 
     def _vote(self, child: int) -> None:
         self.done[child] += 1
-        if self.plan.nodes[child].options.cancel_rest and self.done[child] >= self.wanted(child):
-            rest = [parent for parent in self.plan.parents[child] if not self.statuses[parent].is_final]
+        if self._needs_no_more(child):
+            rest = [parent for parent in self.plan.parents[child] if self._is_spared(parent)]
             self.spared.update(rest)
             self.touched.extend(rest)
+
+    def _needs_no_more(self, child: int) -> bool:
+        """Whether this step cancels the rest of what it waited for, and that time has come; or it has ended."""
+        if self.statuses[child].is_final:
+            return True
+        return self.plan.nodes[child].options.cancel_rest and self.done[child] >= self.wanted(child)
+
+    def _is_spared(self, step: int) -> bool:
+        """Whether this step has not ended, and nobody needs that it does."""
+        return not self.statuses[step].is_final and all(map(self._needs_no_more, self.plan.children[step]))
 
     def _release(self, reader: int) -> None:
         """This step reads no outputs any more: what nobody else needs is let go."""
@@ -307,5 +317,6 @@ class Standing:
             self.open += not self.statuses[step].is_final
             self.unmet[step] = sum(1 for parent in parents if not self.statuses[parent].is_final)
             self.done[step] = sum(1 for p in parents if self.statuses[p] is _COMPLETED and p not in gates)
-            if self.plan.nodes[step].options.cancel_rest and self.done[step] >= self.wanted(step):
-                self.spared.update(parent for parent in parents if not self.statuses[parent].is_final)
+        for step, node in enumerate(self.plan.nodes):
+            if node.options.cancel_rest and self._needs_no_more(step):
+                self.spared.update(filter(self._is_spared, self.plan.parents[step]))

@@ -310,6 +310,20 @@ def test_cancel_rest_does_not_retry_what_fails_meanwhile():
     assert ["step.failed b"] == life.fails("b")
 
 
+def test_cancel_rest_leaves_what_others_need():
+    """Only what nobody else waits for is stopped; when they have ended nobody does."""
+    life = Life(
+        node("fast"), node("slow"), node("one", "fast", "slow", join=Join.FIRST, cancel_rest=True), node("two", "slow")
+    )
+
+    life.returns("fast")
+    unwanted = life.machine.run.unwanted()
+    followed = life.returns("slow")
+
+    assert [] == unwanted
+    assert ["step.completed slow", "step.started two"] == followed
+
+
 def test_quorum():
     """As soon as so many completed; skipped as soon as so many cannot."""
     life = Life(*(node(name, required=False) for name in "abc"), node("j", "a", "b", "c", join=Quorum(2)))

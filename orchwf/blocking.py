@@ -2,12 +2,12 @@
 
 import asyncio
 import contextvars
-import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
+from .errors import RunError
 from .orchestrator import Orchestrator
 from .ports import Store
 from .runtime.result import RunResult
@@ -15,17 +15,8 @@ from .runtime.result import RunResult
 W = TypeVar("W")
 T = TypeVar("T")
 
-DEFAULT_STORE = "sqlite:///orchwf.db"
-"""Where runs are kept if neither `store=` nor `$ORCHWF_STORE` says otherwise."""
-
-
 _GRACE = 2.0
 """Seconds that the steps in flight get after an interrupt: somebody waits at a prompt."""
-
-
-def default_store() -> str:
-    """The URL of the store that is used where none is named: `$ORCHWF_STORE`, else `sqlite:///orchwf.db`."""
-    return os.environ.get("ORCHWF_STORE") or DEFAULT_STORE
 
 
 def run(
@@ -56,14 +47,22 @@ def run(
     """
 
     async def whole_run() -> RunResult[W]:
-        async with Orchestrator(store if store is not None else default_store(), grace=_GRACE) as orchestrator:
+        async with Orchestrator(store, grace=_GRACE) as orchestrator:
             return await orchestrator.run(workflow, run_id, metadata=metadata, tags=tags)
 
     try:
+        return _blocking(whole_run())
+    except RunError as error:
+        # What lies between the caller and the step is ours and asyncio's, and tells nobody anything.
+        raise error.with_traceback(None)  # noqa: B904 - its cause is what the step raised
+
+
+def _blocking(main: Coroutine[object, object, T]) -> T:
+    try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(whole_run())
-    return _Elsewhere(whole_run()).wait()
+        return asyncio.run(main)
+    return _Elsewhere(main).wait()
 
 
 class _Elsewhere(Generic[T]):

@@ -207,28 +207,31 @@ class RunError(OrchwfError):
         super().__init__(message)
 
 
-def _way_to_resume(run_id: str, store: str) -> str:
+def resume_command(run_id: str, store: str = "") -> str:
+    """
+    What to type to resume a run. `store` is its URL, or empty if it is the one that is taken by itself.
+
+    A store in memory no other process can see: there it is a call.
+    """
     if store.startswith("memory:"):
-        # No other process can see it, so there is no command to type.
-        return f"orchestrator.resume({run_id!r}), while this store in memory is open"
-    return f"orchwf resume {shlex.quote(run_id)}" + (f" --store {shlex.quote(store)}" if store else "")
+        return f"orchestrator.resume({run_id!r})"
+    words = ["orchwf", "resume", *(["--", run_id] if run_id.startswith("-") else [run_id])]
+    if store:
+        words[2:2] = ["--store", store]
+    return shlex.join(words)
 
 
 class RunFailed(RunError):
     """
     A run failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all if several did.
 
-    `steps` names the steps that failed; `store` is the URL of its store, empty for the one that is taken by itself.
+    `steps` names the steps that failed. What ran, what failed where, what was left and how to go on is in its note.
     """
 
-    def __init__(self, run_id: str, workflow: str, steps: Sequence[str], reason: str, *, store: str = "") -> None:
+    def __init__(self, run_id: str, workflow: str, steps: Sequence[str], reason: str) -> None:
         self.workflow = workflow
         self.steps = tuple(steps)
-        super().__init__(
-            run_id,
-            f"run {run_id!r} of {workflow} failed: {reason}\n"
-            f"Mend the cause, then resume it: {_way_to_resume(run_id, store)} (completed steps are kept)",
-        )
+        super().__init__(run_id, f"run {run_id!r} of {workflow} failed: {reason}")
 
 
 class RunCancelled(RunError):
@@ -252,7 +255,7 @@ class RunInterruptedError(RunError):
         super().__init__(
             run_id,
             f"run {run_id!r} of {workflow} was interrupted before it ended; "
-            f"what has completed is kept: {_way_to_resume(run_id, store)}",
+            f"what has completed is kept: {resume_command(run_id, store)}",
         )
 
 

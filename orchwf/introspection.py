@@ -169,8 +169,9 @@ def _called(function: Any) -> Any:
 
 
 def gives_coroutine(function: Callable[..., object]) -> bool:
-    """Whether calling it gives a coroutine: also of partials, and of objects with an async `__call__`."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_called(function))
+    """Whether calling it gives a coroutine: also of partials, objects with an async `__call__`, and plain wrappers."""
+    called = _called(function)
+    return any(map(inspect.iscoroutinefunction, (function, called, inspect.unwrap(called))))
 
 
 class Hints:
@@ -266,10 +267,10 @@ def _class_location(cls: type) -> str:
     return shown_path(filename)
 
 
-def place(filename: str, line: int) -> str:
-    """`file:line`, or `cell In[7], line 3` in a notebook."""
+def place(filename: str, line: int, *, full: bool = False) -> str:
+    """`file:line`, or `cell In[7], line 3` in a notebook. `full` keeps the path as it is."""
     cell = _notebook_cell(filename)
-    return f"{cell}, line {line}" if cell else f"{shown_path(filename)}:{line}"
+    return f"{cell}, line {line}" if cell else f"{filename if full else shown_path(filename)}:{line}"
 
 
 def _notebook_cell(filename: str) -> str:

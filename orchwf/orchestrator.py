@@ -25,7 +25,7 @@ from .runtime.owner import this_process
 from .runtime.result import RunResult
 from .runtime.runs import Runs, checked_tags
 from .runtime.watchdog import Watchdog
-from .stores import open_store
+from .stores import default_store, open_store
 
 W = TypeVar("W")
 
@@ -61,7 +61,8 @@ class Orchestrator:
     gives the steps in flight `grace` seconds, and leaves the rest to be resumed.
 
     Args:
-        store: A URL (`memory:`, `sqlite:///path`), or a store, which then stays open on exit.
+        store: A URL (`memory:`, `sqlite:///path`), or a store, which then stays open on exit; by default
+            `$ORCHWF_STORE`, else `sqlite:///orchwf.db`.
         workflows: The classes whose runs it takes up and resumes. `start` adds the class of what it starts.
         max_concurrency: How many steps may run at a time, over all runs; a hard bound.
         grace: What the steps in flight get on exit: a duration.
@@ -75,7 +76,7 @@ class Orchestrator:
 
     def __init__(
         self,
-        store: str | Store,
+        store: str | Store | None = None,
         *,
         workflows: Sequence[type] = (),
         max_concurrency: int = 256,
@@ -87,7 +88,7 @@ class Orchestrator:
             raise UsageError(f"max_concurrency takes a whole number of at least 1, not {max_concurrency!r}")
         if not isinstance(workflows, Iterable):
             raise UsageError(f"workflows takes a list of workflow classes, not {workflows!r}")
-        self._given = store
+        self._given = default_store() if store is None else store
         self._workflows = tuple(workflows)
         self._max_concurrency = max_concurrency
         self._grace = seconds(grace, "grace")
@@ -153,7 +154,6 @@ class Orchestrator:
         self,
         workflow: W,
         run_id: str | None = None,
-        *,
         metadata: Mapping[str, object] | None = None,
         tags: Mapping[str, str] | None = None,
         on_duplicate: Literal["raise", "attach"] = "raise",
@@ -189,7 +189,6 @@ class Orchestrator:
         self,
         workflow: W,
         run_id: str | None = None,
-        *,
         metadata: Mapping[str, object] | None = None,
         tags: Mapping[str, str] | None = None,
         on_duplicate: Literal["raise", "attach"] = "raise",
@@ -316,7 +315,12 @@ async def _ungrouped() -> AsyncIterator[None]:
         return
     except BaseExceptionGroup as group:
         first = group.exceptions[0]
-    raise first
+    context = first.__context__
+    try:
+        raise first
+    finally:
+        # Python notes the group as the context of what is raised here: notebooks would take it for the error.
+        first.__context__ = context
 
 
 def _workflow_name(workflow: str | type | None) -> str | None:

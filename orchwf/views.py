@@ -27,7 +27,7 @@ from .core.history import AttemptRecord, StepRecord
 from .core.report import STOPPED, Line, Report, brief, max_attempts, names_text, padded
 from .core.state import UNDONE_CAUSES, StepStatus
 from .core.wording import MARKS, age_text, duration_text, plural
-from .drawing.labels import visible
+from .labels import visible
 from .ports import RunRecord
 
 

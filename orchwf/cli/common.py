@@ -5,7 +5,7 @@ from typing import Annotated
 import attrs
 from cyclopts import Group, Parameter
 
-from ..blocking import default_store
+from ..stores import default_store
 from .output import Output
 from .places import Place
 

@@ -10,8 +10,8 @@ from .. import drawing
 from ..core.dag import Dag, dag_of
 from ..core.report import Line
 from ..core.wording import plural
-from ..drawing.labels import visible
 from ..errors import StoreError
+from ..labels import visible
 from ..runtime.result import run_picture
 from .documents import Document, dag_document, problem_document
 from .exits import CommandError, Exit

@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 
 from ..core.dag import Dag, dag_of
-from ..core.report import Line, resume_command
+from ..core.report import Line
 from ..core.state import RunStatus, StepStatus
 from ..core.wording import age_text
-from ..drawing.labels import visible
-from ..errors import RunExistsError, RunInterruptedError, StoreError
+from ..errors import RunExistsError, RunInterruptedError, StoreError, resume_command
+from ..labels import visible
 from ..orchestrator import Orchestrator
 from ..ports import RunRecord, Store
 from ..runtime.handle import RunHandle

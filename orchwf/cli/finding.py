@@ -8,10 +8,10 @@ import attrs
 
 from ..core.dag import Dag
 from ..core.history import History
-from ..core.report import Report, resume_command
+from ..core.report import Report
 from ..core.state import RunStatus
-from ..drawing.labels import visible
-from ..errors import StoreError
+from ..errors import StoreError, resume_command
+from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.owner import is_dead, parse_owner
 from ..runtime.result import RunResult

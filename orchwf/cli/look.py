@@ -14,8 +14,8 @@ from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, counts_text, plural
 from ..drawing import to_text
-from ..drawing.labels import visible
 from ..errors import BadOptionError
+from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
 from ..views import attempt_lines, event_line, local_time, mark_of, run_row, step_line, steps_to_show, tags_text

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ..core.report import STOPPED, Line
 from ..core.state import RunStatus, StepStatus
-from ..drawing.labels import cells
+from ..labels import cells
 from .documents import Document
 
 _COLOURS: dict[str, str] = {

@@ -4,12 +4,11 @@ How a run ended, in the few lines that a person wants.
 The command line ends with them, and a `RunFailed` carries them as its notes.
 """
 
-import shlex
 from collections.abc import Iterable, Mapping
 
 import attrs
 
-from ..drawing.labels import cells, shorten, visible
+from ..labels import cells, shorten, visible
 from .dag import Dag
 from .events import ErrorInfo
 from .history import StepRecord
@@ -155,14 +154,6 @@ class Report:
         keeps = f"      (keeps {names_text(kept)})" if kept else ""
         what = "Go on with:" if self.interrupted else "Mend the code, then:"
         return [Line(f"  {what}  {self.resume}{keeps}")]
-
-
-def resume_command(run_id: str, store: str = "") -> str:
-    """What to type to resume a run. `store` is its URL, or empty if it is the one that is taken by itself."""
-    words = ["orchwf", "resume", *(["--", run_id] if run_id.startswith("-") else [run_id])]
-    if store:
-        words[2:2] = ["--store", store]
-    return shlex.join(words)
 
 
 def max_attempts(record: StepRecord, dag: Dag | None) -> int:

@@ -5,7 +5,7 @@ from functools import partial
 
 import attrs
 
-from .labels import pixels, shorten, visible
+from ..labels import pixels, shorten, visible
 from .picture import STATUSES, Shape
 from .summary import GroupShape, counts_text
 

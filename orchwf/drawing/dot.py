@@ -1,6 +1,6 @@
 """A picture in the language of Graphviz."""
 
-from .labels import visible
+from ..labels import visible
 from .picture import STATUSES, Picture, Shape, distinct_arrows
 
 

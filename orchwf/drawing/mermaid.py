@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from .labels import cells, shorten, visible
+from ..labels import cells, shorten, visible
 from .picture import STATUSES, Picture, Shape
 from .summary import GroupShape, summarise
 

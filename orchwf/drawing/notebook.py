@@ -3,7 +3,7 @@
 from base64 import b64encode
 from html import escape
 
-from .labels import visible
+from ..labels import visible
 from .picture import Picture
 from .svg import description, to_svg
 from .text import to_text

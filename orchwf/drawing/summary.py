@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from ..labels import counted, shorten, stem, visible
 from .graph import Graph, earliest_levels, implied_edges, make_graph, topological_order
-from .labels import counted, shorten, stem, visible
 from .picture import STATUSES, Arrow, Picture, Shape, distinct_arrows
 
 MAX_SHAPES = 300

@@ -10,8 +10,8 @@ from functools import partial
 from html import escape
 from itertools import pairwise
 
+from ..labels import common_prefix, counted, pixels, shorten, visible
 from .boxes import ICON_ROOM, LINE, PADDING, SMALL_SIZE, Line, lines_of, size_of, tooltip
-from .labels import common_prefix, counted, pixels, shorten, visible
 from .layout import Box, Layout, Point, lay_out
 from .picture import STATUSES, Arrow, Picture, Shape
 from .stylesheet import stylesheet

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from ..labels import cells, common_prefix, counted, shorten, visible
 from .graph import Graph, earliest_levels, topological_order
-from .labels import cells, common_prefix, counted, shorten, visible
 from .picture import STATUSES, Picture, Shape, distinct_arrows
 from .summary import Group, counts_text, group_label, indexed, level_groups, status_counts, worst
 

@@ -14,7 +14,7 @@ from ..core.definition import Argument, FromInput, FromOutputs, FromStep, Node
 from ..core.options import seconds
 from ..core.outcome import Outcome, Raised, Returned, SkippedItself, Stopped
 from ..errors import BadOptionError, EncodingError, NonRetryable, RetryAfter, Skip, StepTimeoutError
-from .failure import describe_error
+from .failure import describe_error, without_ours
 
 _PATIENCE = 5.0
 """Seconds that a coroutine has to end after it got CancelledError; then it is left alone."""
@@ -77,8 +77,9 @@ class Attempt:
         try:
             with running_in(self.context):
                 args, kwargs = self._bind()
-                result = await self.node.function(*args, **kwargs)  # type: ignore[misc]
-                ending = self._returned(result)
+                result = self.node.function(*args, **kwargs)  # type: ignore[misc]
+                # A plain wrapper around a coroutine function may give either.
+                ending = self._returned(await result if inspect.isawaitable(result) else result)
         except asyncio.CancelledError as error:
             # Stopped by us, or the body cancelled itself, which is a failure like any other.
             ending = self._raised(error)
@@ -196,6 +197,8 @@ class Attempt:
     def _raised(self, error: BaseException) -> Ending:
         if isinstance(error, Skip):
             return SkippedItself(error.reason), None
+        # Whoever reads the traceback of the cause begins with a frame of their own.
+        error.__traceback__ = without_ours(error.__traceback__)
         retry_after = None
         try:
             retryable = not isinstance(error, NonRetryable | EncodingError) and self.node.options.retry.allows(error)

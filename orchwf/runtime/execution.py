@@ -140,9 +140,9 @@ class Execution:
             if isinstance(when, Condition):
                 answer = when.answer(self._lookup)
                 if answer is None:
-                    return f"its condition cannot be known: {when}"
-                return None if answer else f"its condition is false: {when}"
-            return None if when is None or when(self.instance()) else "its condition on the inputs is false"
+                    return f"runs only when {when}, which cannot be known"
+                return None if answer else f"runs only when {when}"
+            return None if when is None or when(self.instance()) else "runs only for other inputs"
         # Foreign code: a predicate of the user's.
         except Exception as error:
             self.raised[node.name] = error

@@ -7,6 +7,7 @@ import traceback
 from types import TracebackType
 
 from ..core.events import ErrorInfo
+from ..introspection import place
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -23,7 +24,7 @@ def describe_error(error: BaseException) -> ErrorInfo:
     cls = type(error)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
     location, source = _innermost(error.__traceback__)
-    lines = traceback.format_exception(cls, error, _without_ours(error.__traceback__))
+    lines = traceback.format_exception(cls, error, without_ours(error.__traceback__))
     return ErrorInfo(name, _shortened(_message(error)), _shortened("".join(lines)), location, source)
 
 
@@ -48,7 +49,8 @@ def _is_ours(frame: TracebackType) -> bool:
     return frame.tb_frame.f_code.co_filename.startswith(_PACKAGE)
 
 
-def _without_ours(frames: TracebackType | None) -> TracebackType | None:
+def without_ours(frames: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame that is not of orchwf."""
     while frames is not None and _is_ours(frames):
         frames = frames.tb_next
     return frames
@@ -65,6 +67,6 @@ def user_frames(frames: TracebackType | None) -> list[tuple[str, str]]:
         code = frames.tb_frame.f_code
         if not _is_ours(frames) and not code.co_filename.startswith(_FOREIGN):
             source = linecache.getline(code.co_filename, frames.tb_lineno).strip()
-            found.append((f"{code.co_filename}:{frames.tb_lineno} in {code.co_name}", source))
+            found.append((f"{place(code.co_filename, frames.tb_lineno, full=True)} in {code.co_name}", source))
         frames = frames.tb_next
     return found

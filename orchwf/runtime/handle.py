@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 from ..core.events import Event
 from ..core.history import History, StepRecord
 from ..core.options import Duration, seconds
-from ..core.report import resume_command
 from ..core.state import RunStatus
 from ..errors import (
     RecordedError,
@@ -19,6 +18,7 @@ from ..errors import (
     StoreError,
     UsageError,
     WaitTimeoutError,
+    resume_command,
 )
 from .execution import Execution
 from .result import RunResult, count_statuses, mimebundle_of
@@ -200,15 +200,13 @@ class RunHandle(Generic[W]):
             tries = len(first.attempts)
             counted = f" after {tries} attempts" if tries > 1 else ""
             reason = f"step {names} failed{counted}: {result.error}"
-        error = RunFailed(self.id, result.workflow, result.failed_steps, reason, store=self._runs.store.url)
+        error = RunFailed(self.id, result.workflow, result.failed_steps, reason)
         error.add_note(self._summary(result))
         return error
 
     def _summary(self, result: RunResult[W]) -> str:
         """What the command line would end with."""
-        url = self._runs.store.url
-        # What is in memory is gone when the process is: there is nothing that a command could resume.
-        resume = "" if url.startswith("memory:") else resume_command(self.id, url)
+        resume = resume_command(self.id, self._runs.store.url)
         lines = result.report(resume=resume, folder=os.getcwd()).lines()
         return "\n".join(line.text for line in lines)
 

@@ -1,6 +1,7 @@
 """From a URL to an open store."""
 
 import difflib
+import os
 from pathlib import Path, PurePath
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -14,6 +15,11 @@ Durability = Literal["power", "process"]
 
 SCHEMES = ("memory", "sqlite")
 _WAYS = "a store is one of: memory:  sqlite:///relative/path.db  sqlite:////absolute/path.db"
+
+
+def default_store() -> str:
+    """The URL of the store that is used where none is named: `$ORCHWF_STORE`, else `sqlite:///orchwf.db`."""
+    return os.environ.get("ORCHWF_STORE") or "sqlite:///orchwf.db"
 
 
 async def open_store(store: str | Store, *, durability: Durability | None = None, must_exist: bool = False) -> Store:

@@ -23,9 +23,10 @@ from orchwf.core.events import (
     StepStarted,
 )
 from orchwf.core.history import History, StepRecord
-from orchwf.core.report import Report, names_text, padded, relative, resume_command
+from orchwf.core.report import Report, names_text, padded, relative
 from orchwf.core.state import RunStatus, StepStatus
 from orchwf.core.wording import age_text, counts_text, duration_text, plural
+from orchwf.errors import resume_command
 from orchwf.views import event_line, resume_lines, step_line, steps_to_show
 
 ERROR = ErrorInfo("shop.OutOfStockError", "none left\nsecond line")
@@ -132,7 +133,8 @@ def test_exception_carries_the_report():
         orchwf.run(Flow(), store="memory:", run_id="r")
 
     (note,) = caught.value.__notes__
-    first, failed, place, source = note.splitlines()
+    first, failed, place, source, way_out = note.splitlines()
+    assert way_out == "  Mend the code, then:  orchestrator.resume('r')"
     assert first.startswith("x Flow run r failed in ")
     assert "  x charge  attempt 1/1  ValueError: no" == failed
     assert " in charge" in place

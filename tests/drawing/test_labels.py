@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchwf.drawing.labels import cells, common_prefix, pixels, shorten, stem, visible
+from orchwf.labels import cells, common_prefix, pixels, shorten, stem, visible
 
 from .pictures import names
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from orchwf.drawing import Arrow, Picture, Shape, to_text
-from orchwf.drawing.labels import cells
+from orchwf.labels import cells
 
 from .pictures import CHAIN, DIAMOND, FORK_JOIN, TWO_PARTS, chain, chart, charts, complete, fan, hostile_pictures
 

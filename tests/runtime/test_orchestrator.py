@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import functools
 import signal
 import threading
 import time
+import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -159,7 +161,7 @@ async def test_a_failing_required_step_fails_the_run_with_its_cause():
     assert "run 'r1' of Sales failed: step validate failed after 2 attempts: ValueError: row 3 is negative" in str(
         caught.value
     )
-    assert "orchestrator.resume('r1')" in str(caught.value)
+    assert "orchestrator.resume('r1')" in caught.value.__notes__[0]
     assert RunStatus.FAILED is result.status
     assert "skipped" == result.steps["load"].status
     with pytest.raises(UsageError, match=r"run 'r1' has no output of load: it is skipped \(validate failed\)"):
@@ -318,7 +320,7 @@ async def test_conditions_and_branches():
         small[Loan.finish], small.steps["manual"].status, small.steps["hurry"].status
     )  # fmt: skip
     assert ("manual", "hurried") == (large[Loan.finish], large[Loan.hurry])
-    assert "its condition is false: assess is 'review'" == small.steps["manual"].reason
+    assert "runs only when assess is 'review'" == small.steps["manual"].reason
 
 
 async def test_a_condition_that_raises_fails_its_step():
@@ -931,7 +933,7 @@ async def test_closing_leaves_the_rest_to_be_resumed(tmp_path: Path):
         run = await orchestrator.start(flow(), run_id="r")
         waiting = asyncio.ensure_future(run.wait())
         await gate.came.get()
-    with pytest.raises(RunInterruptedError, match="orchwf resume r"):
+    with pytest.raises(RunInterruptedError, match=r"orchwf resume --store .* r$"):
         await waiting
     gate.open()
     async with Orchestrator(url, workflows=[flow]) as orchestrator:
@@ -1310,3 +1312,72 @@ async def test_everything_that_ended_can_be_pruned():
         deleted = await orchestrator.prune(older_than=0)
 
     assert 1 == deleted
+
+
+def test_a_failed_blocking_run_shows_the_callers_frames():
+    """Nothing of ours or of asyncio's lies between the caller and the step, and no group is its context."""
+
+    @step
+    def broken() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(RunFailed) as caught:
+        orchwf.run(make_workflow("Broken", [broken])(), store="memory:")
+
+    error, cause = caught.value, caught.value.__cause__
+    assert cause is not None
+    assert ["test_a_failed_blocking_run_shows_the_callers_frames", "run"] == _functions(error)
+    assert ["broken"] == _functions(cause)
+    assert not isinstance(error.__context__, BaseExceptionGroup)
+
+
+def _functions(error: BaseException) -> list[str]:
+    return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+
+
+async def test_what_leaves_the_block_keeps_its_context():
+    """The group that a task group makes of it is not told."""
+    with pytest.raises(KeyError) as caught:  # noqa: PT012 - the block is what this is about
+        async with Orchestrator("memory:"):
+            try:
+                raise ValueError("first")
+            except ValueError:
+                raise KeyError("second")  # noqa: B904 - so is its context
+
+    assert isinstance(caught.value.__context__, ValueError)
+
+
+async def test_a_plain_wrapper_around_a_coroutine_function():
+    """It is run on the loop, and its output is what the coroutine returned."""
+
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: object, **kwargs: object) -> object:
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    @step
+    @logged
+    async def one() -> int:
+        return 1
+
+    @step
+    @functools.wraps(one.function)
+    def two() -> int:
+        return 2
+
+    async with Orchestrator("memory:") as orchestrator:
+        result = await orchestrator.run(make_workflow("Wrapped", {"one": one, "two": two})())
+
+    assert {"one": 1, "two": 2} == dict(result.outputs)
+
+
+async def test_an_orchestrator_without_a_store_takes_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`$ORCHWF_STORE`, else a file here."""
+    monkeypatch.setenv("ORCHWF_STORE", f"sqlite:///{tmp_path / 'default.db'}")
+
+    async with Orchestrator() as orchestrator:
+        await orchestrator.run(Sums(), "one", {"trace_id": "t"}, {"shop": "eu"})
+
+    assert (tmp_path / "default.db").exists()

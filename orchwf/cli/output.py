@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from typing import TextIO
 
 from rich.console import Console
@@ -89,7 +89,7 @@ class Output:
         try:
             yield
         finally:
-            sys.stdout = _nowhere() if self.is_broken else standard
+            sys.stdout = _Nowhere() if self.is_broken else standard
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Print lines, unless JSON is wanted."""
@@ -127,11 +127,14 @@ class Output:
             # The reader has gone, as `head` does. What was asked for, such as a run, goes on.
             self.is_broken = True
             if sys.stdout is console.file:
-                sys.stdout = _nowhere()
+                sys.stdout = _Nowhere()
 
 
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # Until the process ends.
+class _Nowhere(StringIO):
+    """Takes what is written, and keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def _make_lenient(file: TextIO) -> None:

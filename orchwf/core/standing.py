@@ -257,17 +257,23 @@ class Standing:
                 heapq.heappush(self._timers, (event.due_at, step))
                 return
             case ev.StepCompleted():
-                if self._unread[step]:
-                    self.outputs[step] = event.output
+                self._keep(step, event.output)
             case ev.StepFailed():
                 self.failures[step] += 1
-                if self.plan.nodes[step].options.required and self.cancel_reason is None:
-                    self.errors[step] = event.error
+                self._blame(step, event.error)
             case ev.StepSkipped() | ev.StepCancelled():
                 self.causes[step] = event.cause
             case _:
                 raise TypeError(f"no event of a step: {event!r}")
         self._apply_end(step)
+
+    def _keep(self, step: int, output: str) -> None:
+        if self._unread[step]:
+            self.outputs[step] = output
+
+    def _blame(self, step: int, error: ErrorInfo) -> None:
+        if self.plan.nodes[step].options.required and self.cancel_reason is None:
+            self.errors[step] = error
 
     def _apply_end(self, step: int) -> None:
         self.running.pop(step, None)

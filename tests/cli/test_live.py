@@ -136,9 +136,17 @@ def test_long_lines_break_between_words(width: int):
     assert [line] == wrapped(line, None)
 
 
+def terminal() -> tuple[int, int]:
+    """Both ends of a terminal; the test is skipped where the system has none to give."""
+    try:
+        return pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no terminal: {error}")
+
+
 def test_on_a_real_terminal(shell: Shell):
     """The whole program on a terminal: its cursor is back, and the summary is the last thing."""
-    primary, secondary = pty.openpty()
+    primary, secondary = terminal()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "24"}
     command = [sys.executable, "-m", "orchwf", "run", "sales.py", "--run-id", "bad"]
 
@@ -159,7 +167,7 @@ def test_no_color_on_a_terminal(shell: Shell):
     shell("run", "sales.py", "--run-id", "bad")
     texts = []
     for words, variables in ((["--no-color"], {}), ([], {"NO_COLOR": "1"})):
-        primary, secondary = pty.openpty()
+        primary, secondary = terminal()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **variables}
 
         process = subprocess.Popen(

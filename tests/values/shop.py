@@ -36,6 +36,13 @@ class Right(enum.Flag):
     WRITE = 2
 
 
+class Conforming(enum.Flag, boundary=enum.CONFORM):
+    """A flag that drops what it does not know."""
+
+    ONE = 1
+    TWO = 2
+
+
 class Odd(enum.Enum):
     """An enum that makes members up."""
 

@@ -106,6 +106,7 @@ def test_what_is_no_json_is_refused(text: str, hint: Any, message: str):
         ("1", shop.Color, "$", "expected a member of tests.values.shop.Color, found an integer: 1"),
         ('"READ"', list[shop.Color], "$", "expected list, found a text: 'READ'"),
         ("99", shop.Right, "$", "99 is no tests.values.shop.Right (ValueError: "),
+        ("99", shop.Conforming, "$", "99 is no tests.values.shop.Conforming (ValueError: no member has these bits)"),
         ("true", shop.Right, "$", "expected a member of tests.values.shop.Right, found a boolean: True"),
         ('{"$":5}', UNKNOWN, "$", "expected the name of a type as the tag, found an integer: 5"),
         ('{"$":["a"]}', int | str, "$", "expected the name of a type as the tag, found an array: ['a']"),

@@ -296,7 +296,11 @@ class _Member:
 
     def _flag(self, json: int) -> object:
         try:
-            return self.cls(json)
+            flag = self.cls(json)
+            # Python 3.11.0 to 3.11.3 drops the bits that no member has, instead of refusing them.
+            if getattr(flag, "value", json) != json:
+                raise ValueError("no member has these bits")
+            return flag
         # An enum may have code of the user's that is asked for numbers it does not know.
         except Exception as error:
             raise Trouble(f"{json} is no {type_name(self.cls)} ({type(error).__name__}: {error})") from error

@@ -1,12 +1,19 @@
 """What tests of more than one folder share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds `tests/`, `examples/` and `docs/`."""
+
+
+def pytest_configure() -> None:
+    """Let interrupts be heard: where the tests run in the background they are ignored, also by what is started here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def shared_data_folder() -> Path | None:

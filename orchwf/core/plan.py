@@ -78,12 +78,13 @@ def condition_steps(node: Node) -> Iterator[str]:
             yield from (ref.name for ref in alternatives(test.ref))
 
 
-def _argument_steps(node: Node) -> Iterator[str]:
+def argument_steps(node: Node) -> Iterator[str]:
+    """The names of the steps whose outputs this one takes as arguments."""
     for argument in node.arguments:
         if isinstance(argument.binding, FromStep | FromOutputs):
             yield from argument.binding.steps
 
 
 def _sources(node: Node) -> Iterator[str]:
-    yield from _argument_steps(node)
+    yield from argument_steps(node)
     yield from condition_steps(node)

@@ -4,6 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from ..ports import Clock
+
+
+async def pause(clock: Clock, seconds: float) -> None:
+    """Return after so many seconds of this clock."""
+    over = asyncio.Event()
+    clock.call_at(clock.now() + seconds, over.set)
+    await over.wait()
+
 
 class SystemClock:
     """

@@ -17,6 +17,7 @@ from ..core.outcome import Ended, Granted, Happening
 from ..errors import StoreBusyError, StoreError
 from ..ports import Append, Clock, Observer, Store
 from .attempt import Attempt, Ending
+from .clock import pause
 from .execution import Execution
 from .telling import tell
 from .threads import Threads
@@ -205,15 +206,10 @@ class Engine:
                 return await self.store.append(appends)
             except StoreBusyError:
                 # Another process holds the file. The events stay true; so the same batch is written later.
-                await self._pause(wait)
+                await pause(self.clock, wait)
                 wait = min(1.0, wait * 2)
                 if self.is_stopped:
                     raise
-
-    async def _pause(self, seconds: float) -> None:
-        over = asyncio.Event()
-        self.clock.call_at(self.clock.now() + seconds, over.set)
-        await over.wait()
 
     def _append_of(self, written: _Written) -> Append:
         execution, events = written.execution, written.events

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -11,11 +11,11 @@ import attrs
 from ..context import StepContext
 from ..core.codec import Codec
 from ..core.dag import Dag
-from ..core.definition import FromOutputs, FromStep, Node
+from ..core.definition import Node
 from ..core.events import Event, RunCancelled, RunCompleted, RunFailed, RunResumed, RunStarted
 from ..core.machine import Machine, Verdict
 from ..core.outcome import Happening
-from ..core.plan import Plan
+from ..core.plan import Plan, argument_steps
 from ..core.references import MISSING, Condition, Ref, alternatives
 from ..core.state import RunStatus
 from ..errors import EncodingError
@@ -26,9 +26,9 @@ from .failure import describe_error
 _SCALARS = (str, int, float, bool, type(None))
 
 
-def codec_of(dag: Dag, max_bytes: int | None = None) -> Codec:
+def codec_of(dag: Dag) -> Codec:
     """The codec for the values of this workflow."""
-    return Codec(dag.module, max_bytes=max_bytes)
+    return Codec(dag.module)
 
 
 def encode_inputs(dag: Dag, workflow: object) -> str:
@@ -118,7 +118,7 @@ class Execution:
         """Step name -> its encoded output, of those that this step takes as arguments and that completed."""
         machine = self.machine
         found = {}
-        for name in _argument_steps(node):
+        for name in argument_steps(node):
             text = machine.run.outputs.get(machine.run.plan.index[name])
             if text is not None:
                 found[name] = text
@@ -186,9 +186,3 @@ def decode_inputs(dag: Dag, codec: Codec, text: str) -> dict[str, object]:
         if name in raw:
             values[name] = codec.decode(json.dumps(raw[name], ensure_ascii=False), field.type)
     return values
-
-
-def _argument_steps(node: Node) -> Iterator[str]:
-    for argument in node.arguments:
-        if isinstance(argument.binding, FromStep | FromOutputs):
-            yield from argument.binding.steps

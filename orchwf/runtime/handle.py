@@ -20,6 +20,7 @@ from ..errors import (
     WaitTimeoutError,
     resume_command,
 )
+from .clock import pause
 from .execution import Execution
 from .result import RunResult, count_statuses, mimebundle_of
 from .runs import Runs
@@ -177,9 +178,7 @@ class RunHandle(Generic[W]):
         if changed is not None:
             await changed.wait()
             return
-        over = asyncio.Event()
-        self._runs.clock.call_at(self._runs.clock.now() + seconds, over.set)
-        await over.wait()
+        await pause(self._runs.clock, seconds)
 
     async def _result(self) -> RunResult[W]:
         record = await self._runs.record(self.id)

@@ -14,7 +14,7 @@ from ..core.references import MISSING, Ref, alternatives
 from ..core.report import Report
 from ..core.state import RunStatus, StepStatus
 from ..core.suggestions import did_you_mean
-from ..core.wording import duration_text
+from ..core.wording import count_steps, duration_text
 from ..errors import UnknownStepError, UsageError
 from ..ports import RunRecord
 
@@ -164,10 +164,8 @@ def _detail(record: StepRecord) -> str:
 
 def count_statuses(records: Iterable[StepRecord]) -> str:
     """`12 completed, 1 failed`: how many steps are where, in the order of `StepStatus`."""
-    counts = dict.fromkeys(StepStatus, 0)
-    for record in records:
-        counts[record.status] += 1
-    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    counts = count_steps(record.status for record in records)
+    return ", ".join(f"{counts[status]} {status}" for status in StepStatus if status in counts)
 
 
 def instant(at: float | None) -> datetime | None:

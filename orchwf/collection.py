@@ -10,7 +10,7 @@ from typing import Any
 from .core import references
 from .core.compiler import compile_draft
 from .core.dag import DAG_ATTRIBUTE
-from .core.drafts import Body, StepDraft, WorkflowDraft
+from .core.drafts import CompensationDraft, StepDraft, WorkflowDraft
 from .core.names import bad_name
 from .core.options import StepOptions
 from .core.parsing import workflow_options
@@ -49,10 +49,7 @@ def compile_class(cls: Any, given: Mapping[str, object], frame: types.FrameType)
     collected = _collect(cls)
     problems += _aliases(cls, collected)
     reader = Reader(cls, names)
-    drafts = [
-        _draft(step, _node_name(attribute, step), reader.body(step.function, is_method=_is_method(step)), cls)
-        for attribute, step in collected.items()
-    ]
+    drafts = [_draft(step, _node_name(attribute, step), reader, cls) for attribute, step in collected.items()]
     return _finish(cls, given, drafts, _finder(cls, collected), problems, frame)
 
 
@@ -152,6 +149,7 @@ def _as_step(cls: type, name: str, value: Any, base: AnyStep) -> AnyStep:
         step: AnyStep = Step(staticmethod(value.__func__.function), base.options, base.problems)
     else:
         step = Step(value, base.options)
+    step.compensation = base.compensation
     step.__set_name__(cls, name)
     setattr(cls, name, step)
     return step
@@ -179,23 +177,45 @@ def _node_name(attribute: str, step: AnyStep) -> str:
     return step.name if step.owner is not None else attribute
 
 
-def _draft(step: AnyStep, name: str, body: Body, cls: type | None) -> StepDraft:
+def _draft(step: AnyStep, name: str, reader: Reader, cls: type | None) -> StepDraft:
+    is_method = cls is not None and _is_method(step)
+    body = reader.body(step.function, is_method=is_method)
+    step.is_compiled = True
     problems = tuple(
         Problem(each.code, name, f"step {name!r}: {each.message}", each.location or body.location, each.hint)
         for each in step.problems
     )
-    digest = None
-    if step.options.when is not None and (own := _own_functions(step.options)):
-        digest = functools.cache(functools.partial(_digest_of_all, body.digest, own, cls))
+    compensation = None
+    if step.compensation is not None:
+        function = _present(step.compensation.function, cls)
+        compensation = CompensationDraft(
+            body=reader.body(function, is_method=is_method),
+            options=step.compensation.options,
+            problems=step.compensation.problems,
+        )
+    own = [*_own_functions(step.options), *([compensation.body.function] if compensation is not None else [])]
+    digest = functools.cache(functools.partial(_digest_of_all, body.digest, own, cls)) if own else None
     return StepDraft(
-        name=name, body=body, options=step.options, attribute=step.attribute, problems=problems, digest=digest
-    )
+        name=name, body=body, options=step.options, attribute=step.attribute, problems=problems, digest=digest,
+        compensation=compensation,
+    )  # fmt: skip
+
+
+def _present(function: Any, cls: type | None) -> Any:
+    """What the class has now under the name that a function has in the class it was written in."""
+    for base in cls.__mro__ if cls is not None else ():
+        for name, value in vars(base).items():
+            if value is function:
+                return inspect.getattr_static(cls, name)
+    return function
 
 
 def _own_functions(options: StepOptions) -> list[Callable[..., object]]:
     """The functions of the user's that decide whether the step runs."""
+    if options.when is None:
+        return []
     if not isinstance(options.when, Condition):
-        return [options.when] if options.when is not None else []
+        return [options.when]
     predicates = [test.predicate for test in options.when.tests()]
     return [each for each in predicates if getattr(each, "__module__", "") != references.__name__]
 
@@ -253,7 +273,7 @@ def compile_functions(
     _expose(cls, pairs)
     names = frame_names(frame)
     reader = Reader(None, names)
-    drafts = [_draft(step, key, reader.body(step.function, is_method=False), None) for key, step in pairs]
+    drafts = [_draft(step, key, reader, None) for key, step in pairs]
     by_id = {id(step): key for key, step in reversed(pairs)}
     keys = dict(pairs)
 
@@ -309,6 +329,7 @@ def _named_step(item: tuple[str, Any]) -> tuple[str, AnyStep]:
 def _misnamed(name: str, step: AnyStep, problem: Problem) -> tuple[str, AnyStep]:
     """The step under a name that says what it is, with the problem that it has none of its own."""
     wrong: AnyStep = Step(step.function, step.options, (*step.problems, problem))
+    wrong.compensation = step.compensation
     wrong.name = name
     return name, wrong
 
@@ -331,5 +352,6 @@ def _expose(cls: type, pairs: Sequence[tuple[str, AnyStep]]) -> None:
         shown = step
         if name != step.name:
             shown = Step(step.function, step.options, step.problems)
+            shown.compensation = step.compensation
             shown.name = name
         setattr(cls, name, shown)

@@ -1,7 +1,7 @@
 """What a body may know of the attempt that it is."""
 
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -23,6 +23,24 @@ class _Flag:
     is_set: bool = False
 
 
+@attrs.define
+class _Pulse:
+    """
+    What a body has told of its progress.
+
+    `tell` hears of each heartbeat before its progress is kept, and may refuse it.
+    """
+
+    last: Any = None
+    tell: Callable[[object], None] | None = None
+
+    def beat(self, progress: object) -> None:
+        if self.tell is not None:
+            self.tell(progress)
+        if progress is not None:
+            self.last = progress
+
+
 @attrs.frozen(kw_only=True, slots=False)
 class StepContext:
     """
@@ -38,6 +56,8 @@ class StepContext:
         attempt: Which attempt this is, counted from 1.
         max_attempts: How many there may be.
         metadata: What the caller gave to the run: trace, correlation and business ids, say.
+        last_heartbeat: The progress that was told last, in this attempt or one before; None if none was.
+        compensates: Whether this undoes the step, instead of doing it.
     """
 
     run_id: str = "test"
@@ -47,12 +67,34 @@ class StepContext:
     attempt: int = 1
     max_attempts: int = 1
     metadata: Mapping[str, object] = attrs.field(factory=dict)
+    compensates: bool = False
     _flag: _Flag = attrs.field(factory=_Flag, init=False, repr=False, eq=False)
+    _pulse: _Pulse = attrs.field(factory=_Pulse, init=False, repr=False, eq=False)
+
+    @property
+    def last_heartbeat(self) -> Any:
+        return self._pulse.last
+
+    def heartbeat(self, progress: object = None) -> None:
+        """
+        Say that this attempt lives, and how far it is; may be called as often as one likes, from any thread.
+
+        What was said last is stored at most once a second, and when the attempt ends. The next attempt, after a
+        failure or a crash, finds it as `last_heartbeat`, and `orchwf show` shows it.
+
+        Args:
+            progress: A value that can be stored: a number, a cursor, what was done so far. None keeps the one before.
+
+        Raises:
+            EncodingError: it cannot be stored.
+        """
+        self._pulse.beat(progress)
 
     @property
     def idempotency_key(self) -> str:
         """The same in every attempt of this step, and in no other step or run: for services that know such keys."""
-        return f"{self.run_id}/{self.step}" if self.item is None else f"{self.run_id}/{self.step}/{self.item}"
+        parts = [self.run_id, self.step, *([self.item] if self.item is not None else [])]
+        return "/".join([*parts, "compensation"] if self.compensates else parts)
 
     @property
     def cancelled(self) -> bool:
@@ -62,6 +104,10 @@ class StepContext:
         A coroutine is cancelled anyway; a plain function, whose thread cannot be stopped, may look here and return.
         """
         return self._flag.is_set
+
+    def listen(self, tell: Callable[[object], None], last: Any) -> None:
+        """Be told of heartbeats from now on; `last` is what an attempt before told last. The engine calls it."""
+        self._pulse.tell, self._pulse.last = tell, last
 
     def cancel(self) -> None:
         """Make `cancelled` true. The engine calls it; in a test it shows how a body gives up."""

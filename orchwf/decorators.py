@@ -35,8 +35,9 @@ class StepKeywords(TypedDict, total=False):
     join: Literal["all", "any", "first", "settled"] | Quorum
     cancel_rest: bool
     executor: Literal["auto"]
-    delivery: Literal["at_least_once"]
-    on_exhausted: Literal["fail"]
+    heartbeat_timeout: Duration | None
+    delivery: Literal["at_least_once", "at_most_once"]
+    on_exhausted: Literal["fail", "pause"]
     tags: Sequence[str]
     name: str
 

@@ -19,6 +19,7 @@ Every error that orchwf raises, in one tree.
     ├── RunError                 how a run ended
     │   ├── RunFailed
     │   ├── RunCancelled
+    │   ├── RunPaused                not yet: it waits for somebody to resume it
     │   ├── RunInterruptedError      not at all: its orchestrator was closed before, and it can be resumed
     │   └── WaitTimeoutError         not yet: somebody waited no longer (also a TimeoutError)
     ├── StepTimeoutError         an attempt, or all of them together, took too long (also a TimeoutError)
@@ -167,23 +168,28 @@ class RunOwnedError(UsageError):
 class NotResumableError(UsageError):
     """The run has ended in a way that leaves nothing to resume."""
 
-    def __init__(self, run_id: str, status: str) -> None:
+    def __init__(self, run_id: str, status: str, *, compensated: bool = False) -> None:
         self.run_id = run_id
         self.status = status
-        super().__init__(f"run {run_id!r} is {status}: there is nothing to resume; start a new run instead")
+        undone = ", and what it did is undone" if compensated else ""
+        way_out = "fork it, or start a new run instead" if compensated else "start a new run instead"
+        super().__init__(f"run {run_id!r} is {status}{undone}: there is nothing to resume; {way_out}")
 
 
 class WorkflowChangedError(UsageError):
     """The graph of the workflow is not the one that the run was started with."""
 
-    def __init__(self, run_id: str, workflow: str, difference: str) -> None:
+    def __init__(self, run_id: str, workflow: str, difference: str, lacking: Sequence[str] = ()) -> None:
         self.run_id = run_id
         self.workflow = workflow
         self.difference = difference
+        way_out = "Restore that graph, or accept the change with @workflow(on_change='adopt')."
+        if lacking:
+            names = ", ".join(map(repr, lacking))
+            way_out = f"The run has no value for the new input {names}: give it a default, or fork the run with inputs."
         super().__init__(
             f"run {run_id!r} was started with another graph of {workflow}, so it was not resumed:\n"
-            f"{difference}\n"
-            "Restore that graph, or accept the change with @workflow(on_change='adopt')."
+            f"{difference}\n{way_out}"
         )
 
 
@@ -235,12 +241,25 @@ class RunFailed(RunError):
 
 
 class RunCancelled(RunError):
-    """A run was cancelled; `reason` is what was said then."""
+    """A run was cancelled; `reason` is what was said then. If what it did could not be undone, that is the cause."""
 
     def __init__(self, run_id: str, workflow: str, reason: str) -> None:
         self.workflow = workflow
         self.reason = reason
         super().__init__(run_id, f"run {run_id!r} of {workflow} was cancelled" + (f": {reason}" if reason else ""))
+
+
+class RunPaused(RunError):
+    """A run waits for somebody to resume it; `reason` says why."""
+
+    def __init__(self, run_id: str, workflow: str, reason: str, *, store: str = "") -> None:
+        self.workflow = workflow
+        self.reason = reason
+        super().__init__(
+            run_id,
+            f"run {run_id!r} of {workflow} is paused{f': {reason}' if reason else ''}; "
+            f"when it may go on: {resume_command(run_id, store)}",
+        )
 
 
 class RunInterruptedError(RunError):

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -11,23 +12,30 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
-from .core.options import Duration, seconds
+from .core.options import Duration, positive_seconds, seconds
 from .core.state import RunStatus
 from .errors import RunExistsError, UsageError
 from .observers.log import LogObserver
 from .ports import Clock, Observer, RunQuery, RunRecord, Store
+from .runtime.answers import Answers, Named
+from .runtime.arguments import checked_tags
 from .runtime.attempt import Attempt
 from .runtime.clock import SystemClock
 from .runtime.engine import Engine
 from .runtime.execution import Execution
 from .runtime.handle import RunHandle
+from .runtime.interrupts import Interrupt, listening
+from .runtime.keeper import Keeper
 from .runtime.owner import this_process
+from .runtime.registry import Registry
 from .runtime.result import RunResult
-from .runtime.runs import Runs, checked_tags
+from .runtime.runs import Runs
 from .runtime.watchdog import Watchdog
 from .stores import default_store, open_store
 
 W = TypeVar("W")
+
+_LAST_WORDS = "ended at once; what was done is kept, and its runs can be resumed"
 
 
 @attrs.frozen
@@ -66,6 +74,12 @@ class Orchestrator:
         workflows: The classes whose runs it takes up and resumes. `start` adds the class of what it starts.
         max_concurrency: How many steps may run at a time, over all runs; a hard bound.
         grace: What the steps in flight get on exit: a duration.
+        lease: How long the others on the store take this orchestrator to live after it was seen last: a duration. Its
+            event loop renews it; if that is blocked for so long, others take its runs up.
+        max_takeovers: After how many owners that died in a row, without any step coming to its end, a run is parked.
+        stop_on: Signals, such as `signal.SIGTERM`, on which the orchestrator shuts down; see `shutdown`. The handlers
+            there were before are called, too, and come back on exit. A second signal ends the process at once. Only in
+            the main thread.
         observers: Are told of every event after it is written.
         clock: Where time comes from.
 
@@ -81,17 +95,23 @@ class Orchestrator:
         workflows: Sequence[type] = (),
         max_concurrency: int = 256,
         grace: Duration = 5.0,
+        lease: Duration = 15.0,
+        max_takeovers: int = 5,
+        stop_on: Sequence[signal.Signals] = (),
         observers: Sequence[Observer] = (),
         clock: Clock | None = None,
     ) -> None:
-        if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
-            raise UsageError(f"max_concurrency takes a whole number of at least 1, not {max_concurrency!r}")
+        _check_count("max_concurrency", max_concurrency)
+        _check_count("max_takeovers", max_takeovers)
         if not isinstance(workflows, Iterable):
             raise UsageError(f"workflows takes a list of workflow classes, not {workflows!r}")
         self._given = default_store() if store is None else store
         self._workflows = tuple(workflows)
         self._max_concurrency = max_concurrency
+        self._max_takeovers = max_takeovers
         self._grace = seconds(grace, "grace")
+        self._lease = positive_seconds(lease, "lease")
+        self._stop_on = tuple(stop_on)
         self._observers = (LogObserver(), *observers)
         self._clock = clock or SystemClock()
         self._entered: Runs | None = None
@@ -112,22 +132,31 @@ class Orchestrator:
             if store is not self._given:
                 stack.push_async_callback(store.close)
             await stack.enter_async_context(self._group)
-            runs = self._open(store, stack)
-            await runs.take_up_orphans()
+            await self._open(store, stack)
             self._stack = stack.pop_all()
         return self
 
-    def _open(self, store: Store, stack: AsyncExitStack) -> Runs:
+    async def _open(self, store: Store, stack: AsyncExitStack) -> None:
+        registry = Registry(self._workflows)
         engine = Engine(
             store, self._clock, max_concurrency=self._max_concurrency, observers=self._observers, spawn=self._spawn
         )  # fmt: skip
-        runs = Runs(store, engine, self._clock, this_process(secrets.token_hex(4)), self._workflows)
+        owner = this_process(secrets.token_hex(4))
+        runs = Runs(store, engine, self._clock, owner, registry, most_takeovers=self._max_takeovers)
+        self._keeper = keeper = Keeper(runs, self._lease)
+        # Nobody may take for dead who owns a run.
+        await keeper.renew()
         watchdog = Watchdog(engine)
         stack.callback(watchdog.close)
-        stack.push_async_callback(self._wind_down, runs, self._group.create_task(engine.serve()))
-        self._group.create_task(runs.listen())
+        self._serving = self._group.create_task(engine.serve())
+        stack.push_async_callback(self._wind_down, runs)
+        self._group.create_task(keeper.listen())
+        self._group.create_task(keeper.keep())
+        if self._stop_on:
+            interrupt = stack.enter_context(listening(self._stop_on, _LAST_WORDS))
+            stack.callback(self._group.create_task(self._stop_when(interrupt)).cancel)
         self._entered = runs
-        return runs
+        await keeper.take_up_orphans()
 
     def _spawn(self, attempt: Attempt, execution: Execution) -> asyncio.Task[None]:
         # The name is what the watchdog tells if this body blocks the loop.
@@ -140,14 +169,29 @@ class Orchestrator:
         async with _ungrouped():
             await self._stack.__aexit__(kind, error, trace)
 
-    async def _wind_down(self, runs: Runs, serving: "asyncio.Task[None]") -> None:
-        engine = runs.engine
-        engine.drain()
-        revoke = self._clock.call_at(self._clock.now() + self._grace, engine.stop)
-        await asyncio.wait([serving])
+    async def _stop_when(self, interrupt: Interrupt) -> None:
+        await interrupt.asked.wait()
+        await self.shutdown()
+
+    async def shutdown(self) -> None:
+        """
+        Take no new work, tell the steps in flight (`ctx.cancelled`), give them `grace` seconds to end, then stop them.
+
+        What has not ended is left, to be resumed by whoever comes next; those who wait for it get
+        `RunInterruptedError`. Leaving the `async with` block does the same. Returns when all has been left.
+        """
+        await self._end(self._runs)
+
+    async def _end(self, runs: Runs) -> None:
+        runs.engine.drain()
+        revoke = self._clock.call_at(self._clock.now() + self._grace, runs.engine.stop)
+        await asyncio.wait([self._serving])
         revoke()
-        runs.poke()
-        if engine.failure is None:
+        self._keeper.wake()
+
+    async def _wind_down(self, runs: Runs) -> None:
+        await self._end(runs)
+        if runs.engine.failure is None:
             await runs.release()
 
     async def start(
@@ -249,22 +293,71 @@ class Orchestrator:
         rest = found[limit:]
         return RunPage(tuple(found[:limit]), str(found[limit - 1].number) if rest else None)
 
-    async def resume(self, run_id: str, *, workflow: type | None = None) -> RunHandle[Any]:
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        workflow: type | None = None,
+        rerun: Named | Sequence[Named] = (),
+        skip: Named | Sequence[Named] = (),
+        values: Mapping[Any, object] | None = None,
+    ) -> RunHandle[Any]:
         """
         Go on with a failed, paused or orphaned run: only what did not complete, with a fresh budget of attempts.
 
+        Of a run in which something could not be undone that is tried again.
+
         Args:
             workflow: The class of its workflow, if that is not among `workflows`.
+            rerun: The steps, or their names, that are to run again although they run at most once and nobody knows
+                whether they took effect.
+            skip: Those that are to be skipped, of these and of the failed ones.
+            values: Step, or its name -> what it is to be taken to have returned, of the same.
 
         Raises:
             RunNotFoundError: there is none of this id.
-            NotResumableError: it completed or was cancelled.
+            NotResumableError: it completed, was cancelled, or is undone.
             RunOwnedError: another process, which is alive, executes it.
             UnknownWorkflowError: its workflow is not among those of this orchestrator.
             WorkflowChangedError: its graph is another one now, and the workflow does not say `on_change="adopt"`.
+            UnknownStepError, UsageError: a step is named that there is not, or that is not in question; or one that is
+                in question, of which nobody knows whether it took effect, is not named.
+            EncodingError: a value cannot be stored.
         """
-        execution = await self._runs.resume(run_id, workflow)
+        execution = await self._runs.resume(run_id, workflow, Answers(rerun=rerun, skip=skip, values=values or {}))
         return RunHandle(self._runs, run_id, execution)
+
+    async def fork(
+        self,
+        run_id: str,
+        from_step: Named,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        new_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> RunHandle[Any]:
+        """
+        Start a new run that reuses what another one did before a step: as if that one had been stopped there.
+
+        Reused is what completed, or was skipped, of all steps but this one and what depends on it; with other inputs,
+        of those only that this one depends on. What was undone, and what has other inputs by a changed definition, runs
+        again. What is reused is not undone by the new run. `result.forked_from` names the run it comes from.
+
+        Args:
+            run_id: The run to reuse, in whatever state it is.
+            from_step: The step, or its name, that is to run anew.
+            inputs: Input name -> value, of the inputs that are to be others.
+            new_id: Names the new run; by default a new id.
+            metadata, tags: As of `start`; by default those of the other run.
+
+        Raises:
+            RunNotFoundError, UnknownStepError, UnknownWorkflowError, RunExistsError, EncodingError: as they say.
+            UsageError: the workflow has no such input.
+        """
+        name = from_step if isinstance(from_step, str) else from_step.name
+        execution = await self._runs.fork(run_id, name, inputs or {}, new_id, metadata, tags)
+        return RunHandle(self._runs, execution.record.id, execution)
 
     async def delete(self, run_id: str) -> None:
         """
@@ -275,7 +368,7 @@ class Orchestrator:
             UsageError: it is being executed.
         """
         record = await self._runs.record(run_id)
-        if not record.status.is_final and not self._runs.is_orphan(record):
+        if record.status is RunStatus.RUNNING and not self._runs.is_orphan(record):
             raise UsageError(f"run {run_id!r} is being executed; cancel it before you delete it")
         await self._runs.store.delete([run_id])
 
@@ -305,6 +398,11 @@ class Orchestrator:
             deleted += await self._runs.store.delete(old)
             query = attrs.evolve(query, before=page[-1].number)
         return deleted
+
+
+def _check_count(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{name} takes a whole number of at least 1, not {value!r}")
 
 
 @asynccontextmanager

@@ -25,8 +25,9 @@ class RunRecord:
         tags: Labels to filter by.
         created_at: When it was started (epoch seconds).
         ended_at: When it ended (epoch seconds); None while it has not.
-        error: The headline of the failure, or the reason of the cancellation; empty otherwise.
+        error: The headline of the failure, or the reason of the cancellation or of the pause; empty otherwise.
         owner: Who executes it, as `Owner` text; None if nobody does.
+        has_lapsed: Whether its owner has let its lease run out, by the clock of the store; False without an owner.
         number: Grows with each run of the store: the order of creation, and the cursor of a listing. 0 before it is
             stored.
     """
@@ -43,6 +44,7 @@ class RunRecord:
     ended_at: float | None = None
     error: str = ""
     owner: str | None = None
+    has_lapsed: bool = attrs.field(default=False, eq=False)
     number: int = 0
 
 
@@ -65,8 +67,10 @@ class Append:
         run_id: Whose log.
         expected: The `seq` of the last event in the log; 0 for none. The fence: if the log ends elsewhere, nothing of
             this append is written and its outcome is a `ConflictError`.
+        owner: Who appends. If somebody else owns the run, that is a `ConflictError`, too. None if nobody checks.
         events: What to add; their `seq` go on from `expected` without gaps.
         summary: The summary from now on; None if these events do not change it.
+        releases: Whether the run has no owner from now on.
         create: The run itself, if it is to be created by this append (then `expected` is 0). The outcome is a
             `RunExistsError` if there is one of this id.
         definition: With `create`, or when the run goes on with another definition: the JSON text of `Dag.to_dict()`,
@@ -76,7 +80,9 @@ class Append:
     run_id: str
     expected: int
     events: Sequence[Event]
+    owner: str | None = None
     summary: Summary | None = None
+    releases: bool = False
     create: RunRecord | None = None
     definition: str | None = None
 
@@ -88,6 +94,7 @@ class RunQuery:
 
     `id_prefix` compares the beginning of the id; `tags` must all match; `since` and `until` compare `created_at`
     (epoch seconds, `since` inclusive, `until` exclusive); `before` is the `number` after which the listing goes on.
+    `owners` are owners as text, and None for runs that nobody owns; `asked` are signals of which a message waits.
     """
 
     workflow: str | None = None
@@ -96,6 +103,8 @@ class RunQuery:
     since: float | None = None
     until: float | None = None
     id_prefix: str | None = None
+    owners: Sequence[str | None] | None = None
+    asked: Sequence[str] | None = None
     before: int | None = None
     limit: int | None = None
 
@@ -160,6 +169,27 @@ class Store(Protocol):
 
         Returns:
             Whether it was done.
+        """
+        ...
+
+    async def renew(self, owner: str, lease: float) -> bool:
+        """
+        Say that this owner lives, and give it a lease of so many seconds by the clock of the store; 0 gives it up.
+
+        Returns:
+            Whether the lease before had not run out: if it had, others may have taken its runs meanwhile.
+        """
+        ...
+
+    async def owners(self) -> dict[str | None, bool]:
+        """The owners of the running runs, None for runs without -> whether its lease has run out."""
+        ...
+
+    async def facts(self) -> dict[str, str]:
+        """
+        What there is to know of the store itself, for whoever operates it: name -> value.
+
+        `integrity` is among them, and `ok` unless something is damaged. May take long.
         """
         ...
 

@@ -4,20 +4,25 @@ import inspect
 import types
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+import attrs
 
 from .core.dag import DAG_ATTRIBUTE, Dag
 from .core.definition import FromContext, FromInput, FromStep, Node
-from .core.options import StepOptions
-from .core.parsing import step_options
+from .core.options import Duration, Retry, StepOptions
+from .core.parsing import compensation_options, step_options
 from .core.references import Ref, Source
-from .errors import MissingArgumentError, Problem
+from .errors import DefinitionError, MissingArgumentError, Problem
 from .introspection import takes_self
 
 S = TypeVar("S")
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+Q = ParamSpec("Q")
+C = TypeVar("C", bound=Coroutine[Any, Any, None] | None)
 
 CREATED = "__orchwf_created__"
 """Where the body of a class remembers the steps that were made in it."""
@@ -25,6 +30,15 @@ CREATED = "__orchwf_created__"
 
 class Free:
     """Stands, for type checkers, where a step has no instance to be called on."""
+
+
+@attrs.frozen(eq=False)
+class Compensation:
+    """How a step is undone, as it was written; `problems` is what is wrong with its options."""
+
+    function: Any
+    options: StepOptions
+    problems: tuple[Problem, ...] = ()
 
 
 class Step(Ref[T_co], Generic[S, P, R, T_co]):
@@ -38,9 +52,11 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
         function: The body.
         options: What `@step(...)` was given, checked.
         problems: What is wrong with that; reported when the class is compiled.
+        compensation: How it is undone; None if it is not.
         attribute: What the class calls it; empty if it belongs to none.
         owner: The class in whose body it stands; None if there is none.
         is_static: Whether the body is never called with an instance.
+        is_compiled: Whether a workflow was made with it: from then on it must not change.
     """
 
     def __init__(
@@ -53,8 +69,10 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
         self.function: Callable[..., R] = function.__func__ if isinstance(function, staticmethod) else function
         self.options = options
         self.problems = problems
+        self.compensation: Compensation | None = None
         self.attribute = ""
         self.owner: type | None = None
+        self.is_compiled = False
         self.name = options.name or str(getattr(self.function, "__name__", ""))
         # What tools look for in a function.
         self.__name__ = self.name
@@ -89,16 +107,46 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.call(args, kwargs, None)
 
+    # A method fits what is said of functions, too: the first that fits is meant.
+    @overload
     def compensate(
-        self, function: Callable[[S, T_co], Coroutine[Any, Any, None] | None]
-    ) -> Callable[[S, T_co], Coroutine[Any, Any, None] | None]:
+        self: "Step[Free, P, R, T]", function: Callable[Concatenate[T, Q], C], /
+    ) -> Callable[Concatenate[T, Q], C]: ...
+    @overload
+    def compensate(self, function: Callable[Concatenate[S, T_co, Q], C], /) -> Callable[Concatenate[S, T_co, Q], C]: ...
+    @overload
+    def compensate(self, function: Callable[[S], C], /) -> Callable[[S], C]: ...
+    @overload
+    def compensate(
+        self, /, *, retries: int | Retry = ..., timeout: Duration | None = ..., total_timeout: Duration | None = ...
+    ) -> "CompensationDecorator[S, T_co]": ...
+    def compensate(self, function: Any = None, /, **options: Any) -> Any:
         """
-        Declare how to undo this step when a later one fails.
+        Declare how this step is undone: `@charge.compensate`, or `@charge.compensate(retries=3, timeout="10s")`.
 
-        Not yet in this release: a class that uses it does not compile.
+        When the run fails or is cancelled it is called with what the step returned, or None if it cannot be known:
+        for each step whose effect may have happened, the one that ended last first. What is decorated stays as it is.
+
+        Args:
+            retries: How often to try again: a number, or a `Retry`.
+            timeout, total_timeout: The limits of one attempt, and of all together: durations.
+
+        Raises:
+            DefinitionError: the step belongs to a workflow that is compiled already.
         """
-        message = "compensation is not yet in this release"
-        self.problems = (*self.problems, Problem("bad-compensation", "", message, hint="Leave it out."))
+        if self.is_compiled:
+            message = f"{self.__qualname__} is compiled already: how it is undone stands below it, before it is used"
+            hint = f"In a class that inherits it, override {self.name!r} and declare how that one is undone."
+            raise DefinitionError(self.name, [Problem("bad-compensation", self.name, message, hint=hint)])
+        if function is None:
+            return CompensationDecorator(self, options)
+        return self._compensated_by(function, options)
+
+    def _compensated_by(self, function: Any, options: Mapping[str, Any]) -> Any:
+        checked, problems = compensation_options(options)
+        if self.compensation is not None:
+            problems = (*problems, Problem("bad-compensation", "", "stands here a second time", hint="Keep one."))
+        self.compensation = Compensation(function, checked, problems)
         return function
 
     @cached_property
@@ -167,6 +215,21 @@ def _must_be_given(parameter: inspect.Parameter) -> bool:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         return False
     return parameter.default is parameter.empty or isinstance(parameter.default, Source)
+
+
+class CompensationDecorator(Generic[S, T_co]):
+    """What `@charge.compensate(...)` with options gives: it takes the function below it."""
+
+    def __init__(self, step: Step[S, ..., Any, T_co], options: Mapping[str, Any]) -> None:
+        self._step = step
+        self._options = options
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[S, T_co, Q], C], /) -> Callable[Concatenate[S, T_co, Q], C]: ...
+    @overload
+    def __call__(self, function: Callable[[S], C], /) -> Callable[[S], C]: ...
+    def __call__(self, function: Any, /) -> Any:
+        return self._step._compensated_by(function, self._options)
 
 
 class BoundStep(Generic[R]):

@@ -7,6 +7,8 @@ import attrs
 
 from .core.dag import Dag
 from .core.events import (
+    CompensationEvent,
+    CompensationFailed,
     ErrorInfo,
     Event,
     RunCancelled,
@@ -19,6 +21,7 @@ from .core.events import (
     StepCompleted,
     StepEvent,
     StepFailed,
+    StepHeartbeat,
     StepRetrying,
     StepSkipped,
     StepStarted,
@@ -139,8 +142,12 @@ def _tries(record: StepRecord, dag: Dag | None) -> str:
 
 def _detail(record: StepRecord, now: float) -> str:
     match record.status:
+        case StepStatus.RUNNING if record.progress not in (None, "null"):
+            return f"progress: {brief(record.progress or '')}"
         case StepStatus.RETRYING if record.due_at is not None:
             return f"again in {duration_text(max(0.0, record.due_at - now))}: {_headline(record.error)}"
+        case StepStatus.RETRYING:
+            return f"again when the run is resumed: {_headline(record.error)}"
         case StepStatus.FAILED:
             return _headline(record.error)
         case StepStatus.SKIPPED | StepStatus.CANCELLED:
@@ -199,8 +206,9 @@ class Changes:
             case StepStarted():
                 return _change("running", name, tries if event.attempt > 1 else "")
             case StepRetrying():
-                again = f"{tries} failed, again in {duration_text(event.delay)}: {brief(event.error.headline)}"
-                return _change("retrying", name, again)
+                return _change("retrying", name, f"{tries} failed, {_again(event)}: {brief(event.error.headline)}")
+            case StepHeartbeat():
+                return _change("running", name, f"progress: {brief(event.progress)}")
             case _:
                 del self.started[event.step]
         match event:
@@ -215,11 +223,28 @@ class Changes:
             case _:
                 return _change("running", name, visible(event.kind))
 
+    def undoing(self, event: CompensationEvent) -> list[Line]:
+        """The line that tells that a step was undone, or could not be; none for what is in between."""
+        step, name = event.as_step(), padded(event.step, self.width)
+        match step:
+            case StepCompleted():
+                return [_change("completed", name, "undone")]
+            case StepFailed():
+                return [_change("failed", name, f"could not be undone: {brief(step.error.headline)}")]
+            case StepRetrying():
+                return [_change("retrying", name, f"could not be undone, {_again(step)}: {brief(step.error.headline)}")]
+            case _:
+                return []
+
     def _tries(self, event: StepEvent) -> str:
         node = self.dag.nodes.get(event.step)
         allowed = 1 + node.options.retry.max_retries if node is not None else 0
         allowed += self.spent.get(event.step, 0)
         return f"attempt {event.attempt}/{max(event.attempt, allowed)}"
+
+
+def _again(event: StepRetrying) -> str:
+    return "again when the run is resumed" if event.delay is None else f"again in {duration_text(event.delay)}"
 
 
 def _change(status: str, name: str, said: str) -> Line:
@@ -229,7 +254,7 @@ def _change(status: str, name: str, said: str) -> Line:
 def event_line(event: Event) -> Line:
     """`  12  20:47:03.123  step.failed   validate  attempt 3  ValueError: …`: an entry of the log."""
     said = [f"{event.seq:>5}", clock_time(event.at), f"{event.kind:<16}"]
-    if isinstance(event, StepEvent):
+    if isinstance(event, StepEvent | CompensationEvent):
         said.append(padded(event.step, 0))
         said += [f"attempt {event.attempt}"] if event.attempt > 1 else []
     said += _said(event)
@@ -247,7 +272,11 @@ def _said(event: Event) -> list[str]:
         case StepFailed():
             return [brief(event.error.headline)]
         case StepRetrying():
-            return [f"again in {duration_text(event.delay)}: {brief(event.error.headline)}"]
+            return [f"{_again(event)}: {brief(event.error.headline)}"]
+        case CompensationFailed():
+            return [brief(event.error.headline)]
+        case StepHeartbeat():
+            return [brief(event.progress)]
         case RunPaused() | RunResumed() | RunCancelled() | StepSkipped() | StepCancelled():
             return [brief(event.reason)] if event.reason else []
         case SignalReceived():

@@ -5,7 +5,7 @@ import json
 import attrs
 
 from ..core.dag import Dag
-from ..core.events import ErrorInfo, Event, RunStarted, SignalReceived, StepCompleted
+from ..core.events import ErrorInfo, Event, RunStarted, SignalReceived, StepCompleted, StepHeartbeat
 from ..core.history import History, StepRecord
 from ..errors import Problem
 from ..ports import RunRecord
@@ -50,17 +50,31 @@ def step_document(record: StepRecord) -> Document:
         "reason": record.reason,
         "cause": record.cause,
         "error": error_document(record.error),
-        "attempts": [
-            {
-                "number": attempt.number,
-                "status": str(attempt.status),
-                "started_at": iso_time(attempt.started_at),
-                "ended_at": iso_time(attempt.ended_at),
-                "error": error_document(attempt.error),
-            }
-            for attempt in record.attempts
-        ],
+        "progress": None if record.progress is None else json.loads(record.progress),
+        "attempts": _attempt_documents(record),
+        "compensation": _compensation_document(record.compensation),
     }
+
+
+def _attempt_documents(record: StepRecord) -> list[Document]:
+    return [
+        {
+            "number": attempt.number,
+            "status": str(attempt.status),
+            "started_at": iso_time(attempt.started_at),
+            "ended_at": iso_time(attempt.ended_at),
+            "error": error_document(attempt.error),
+        }
+        for attempt in record.attempts
+    ]
+
+
+def _compensation_document(record: StepRecord | None) -> Document | None:
+    """What became of undoing a step."""
+    if record is None:
+        return None
+    error = error_document(record.error)
+    return {"status": str(record.status), "error": error, "attempts": _attempt_documents(record)}
 
 
 def error_document(error: ErrorInfo | None) -> dict[str, str] | None:
@@ -70,7 +84,13 @@ def error_document(error: ErrorInfo | None) -> dict[str, str] | None:
 
 def result_document(run: Document, history: History, steps: list[StepRecord]) -> Document:
     """What `show` prints, and the last line of `run` and `resume`: the run, its inputs, and its `steps` in order."""
-    return {**run, "inputs": json.loads(history.inputs), "steps": [step_document(record) for record in steps]}
+    return {
+        **run,
+        "inputs": json.loads(history.inputs),
+        "compensation": history.compensation,
+        "forked_from": history.origin or None,
+        "steps": [step_document(record) for record in steps],
+    }
 
 
 def event_document(run_id: str, event: Event) -> Document:
@@ -83,10 +103,12 @@ def event_document(run_id: str, event: Event) -> Document:
     match event:
         case StepCompleted():
             details["output"] = json.loads(event.output)
+        case StepHeartbeat():
+            details["progress"] = json.loads(event.progress)
         case RunStarted():
             details["inputs"] = json.loads(event.inputs)
-        case SignalReceived(signal="cancel"):
-            # Of this one it is the reason, as plain text.
+        case SignalReceived(signal="cancel" | "terminate" | "pause"):
+            # Of these it is the reason, as plain text.
             details["reason"] = details.pop("payload")
         case SignalReceived():
             details["payload"] = json.loads(event.payload)

@@ -1,6 +1,7 @@
 """`run`, `resume` and `cancel`: what starts and ends runs."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -16,11 +17,11 @@ from ..labels import visible
 from ..orchestrator import Orchestrator
 from ..ports import RunRecord, Store
 from ..runtime.handle import RunHandle
+from ..runtime.interrupts import Interrupt, listening
 from ..views import resume_lines
 from .documents import Document
 from .exits import CommandError, Exit, exit_of
 from .finding import LAST, LAST_FAILED, Found, document_of, find_run, is_interrupted, owner_label, read_run
-from .interrupts import Interrupt, listening
 from .live import Beginning, Display, display_for
 from .loading import Loaded, load, load_one, parse_target
 from .output import Output
@@ -29,6 +30,7 @@ from .places import Place, opened
 GRACE = 5.0
 PATIENCE = 5.0
 _JOBS = 256
+_STOP_ON = (signal.SIGINT, signal.SIGTERM)
 _LAST_WORDS = "! ended at once; all that is done is kept, go on with:  orchwf resume"
 
 Begin = Callable[[Orchestrator], Awaitable[RunHandle[Any]]]
@@ -150,7 +152,7 @@ async def _execute(
 ) -> int:
     """Let a run begin, show it to its end, and tell how it ended. Durations count from `since` (epoch seconds)."""
     display = display_for(output, beginning)
-    with listening(_LAST_WORDS) as interrupt, output.reserved():
+    with listening(_STOP_ON, _LAST_WORDS) as interrupt, output.reserved():
         orchestrator = Orchestrator(store, max_concurrency=jobs or _JOBS, grace=GRACE, observers=[display])
         run_id = await _watched(orchestrator, display, begin, interrupt)
     record = await store.get(run_id)

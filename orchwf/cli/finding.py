@@ -13,7 +13,7 @@ from ..core.state import RunStatus
 from ..errors import StoreError, resume_command
 from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
-from ..runtime.owner import is_dead, parse_owner
+from ..runtime.owner import is_abandoned, parse_owner
 from ..runtime.result import RunResult
 from ..views import run_row
 from .documents import Document, result_document, run_document
@@ -28,7 +28,7 @@ def is_interrupted(record: RunRecord) -> bool:
     """Whether a run has not ended, and nobody executes it any more."""
     if record.status is not RunStatus.RUNNING:
         return False
-    return record.owner is None or is_dead(parse_owner(record.owner))
+    return is_abandoned(record)
 
 
 def owner_label(record: RunRecord) -> str | None:

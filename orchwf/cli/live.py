@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ..core.dag import Dag
 from ..core.events import (
+    CompensationEvent,
     Event,
     RunResumed,
     RunStarted,
@@ -19,6 +20,7 @@ from ..core.events import (
     StepCompleted,
     StepEvent,
     StepFailed,
+    StepHeartbeat,
     StepRetrying,
     StepSkipped,
     StepStarted,
@@ -135,11 +137,15 @@ class LineDisplay(SilentDisplay):
         for event in events:
             if isinstance(event, StepEvent):
                 lines += self._change(event)
+            elif isinstance(event, CompensationEvent):
+                lines += self._changes.undoing(event)
             else:
                 lines += self._beginning.first_lines(run, event)
         self._output.lines(lines)
 
     def _change(self, event: StepEvent) -> list[Line]:
+        if isinstance(event, StepHeartbeat):
+            return []
         line = self._changes.line(event)
         if isinstance(event, StepStarted):
             # Of many steps it is enough to tell that they ended.
@@ -165,6 +171,7 @@ class Scene:
         in_flight: Name -> the last thing that happened to it, of the steps that run or wait for their next attempt.
         fresh: Lines that are to scroll up.
         left_out: How many steps were skipped or cancelled.
+        progress: Name -> what its body said last of how far it is (JSON), of the steps that run.
     """
 
     dag: Dag
@@ -175,9 +182,14 @@ class Scene:
     in_flight: dict[str, StepStarted | StepRetrying] = attrs.field(factory=dict)
     fresh: list[Line] = attrs.field(factory=list)
     left_out: int = 0
+    progress: dict[str, str] = attrs.field(factory=dict)
 
     def apply(self, event: StepEvent) -> None:
         """Take in what happened to a step."""
+        if isinstance(event, StepHeartbeat):
+            self.progress[event.step] = event.progress
+            return
+        self.progress.pop(event.step, None)
         line = self.changes.line(event)
         status = _STATUS[type(event)]
         self.counts[self.statuses[event.step]] -= 1
@@ -212,11 +224,14 @@ class Scene:
     def _flying(self, event: StepStarted | StepRetrying, now: float) -> Line:
         name = padded(event.step, self.changes.width)
         if isinstance(event, StepRetrying):
-            wait = duration_text(max(0.0, event.due_at - now))
-            return Line(f"  ~ {name}  again in {wait}: {brief(event.error.headline)}", "retrying")
+            due_at = event.due_at
+            again = "when the run is resumed" if due_at is None else f"in {duration_text(max(0.0, due_at - now))}"
+            return Line(f"  ~ {name}  again {again}: {brief(event.error.headline)}", "retrying")
         took = duration_text(max(0.0, now - event.at))
         tries = f"  attempt {event.attempt}" if event.attempt > 1 else ""
-        return Line(f"  > {name}  {took}{tries}", "running")
+        progress = self.progress.get(event.step, "null")
+        told = "" if progress == "null" else f"  {brief(progress)}"
+        return Line(f"  > {name}  {took}{tries}{told}", "running")
 
 
 _STATUS: dict[type[StepEvent], StepStatus] = {
@@ -257,6 +272,8 @@ class LiveDisplay(SilentDisplay):
         for event in events:
             if isinstance(event, StepEvent):
                 self._scene.apply(event)
+            elif isinstance(event, CompensationEvent):
+                self._scene.fresh += self._scene.changes.undoing(event)
             else:
                 self._scene.fresh += self._beginning.first_lines(run, event)
 

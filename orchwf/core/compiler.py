@@ -9,6 +9,7 @@ import attrs
 from ..errors import DefinitionError, OrchwfWarning, Problem
 from .binding import Names, Wiring
 from .checks import check_types, find_warnings
+from .compensating import bind_compensation
 from .cycles import shortest_cycles
 from .dag import Dag
 from .definition import FromStep, Node
@@ -30,8 +31,13 @@ def compile_draft(draft: WorkflowDraft) -> Dag:
     nodes: list[Node] = []
     for position, step in enumerate(draft.steps):
         wiring = Wiring(step, names, position)
-        nodes.append(wiring.node())
+        node = wiring.node()
         problems += (*step.problems, *_of(step), *wiring.problems)
+        if step.compensation is not None:
+            compensation, wrong = bind_compensation(step, step.compensation, names.inputs)
+            node = attrs.evolve(node, compensation=compensation)
+            problems += wrong
+        nodes.append(node)
     problems += check_types(nodes, draft)
     order, rest = _sort(nodes, names.positions)
     problems += _cycles(draft, nodes, rest, names.positions)

@@ -88,6 +88,7 @@ class Node:
         description: The docstring, cleaned.
         location: `file:line` of the body, or empty.
         digest: What changes when the code of the body changes.
+        compensation: How it is undone, as a node of the same name; None if it is not.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Node:
     description: str = ""
     location: str = ""
     digest: Callable[[], str] = lambda: ""
+    compensation: "Node | None" = None
 
     @property
     def kind(self) -> str:

@@ -55,12 +55,21 @@ class Body:
 
 
 @attrs.frozen(kw_only=True, eq=False)
+class CompensationDraft:
+    """How a step is undone, as it was written; `problems` is what is wrong with its options."""
+
+    body: Body
+    options: StepOptions
+    problems: tuple[Problem, ...] = ()
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class StepDraft:
     """
     One step as it was written.
 
     `attribute` is what the class calls it, which may differ from its name; `problems` is what is wrong with its
-    options; `digest` overrides that of the body, where the options hold code, too.
+    options; `digest` overrides that of the body, where options or compensation hold code, too.
     """
 
     name: str
@@ -69,6 +78,7 @@ class StepDraft:
     attribute: str = ""
     problems: tuple[Problem, ...] = ()
     digest: Callable[[], str] | None = None
+    compensation: CompensationDraft | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -46,7 +46,7 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class RunStarted(Event):
-    """The run exists. `inputs` is JSON: input name -> encoded value."""
+    """The run exists. `inputs` is JSON: input name -> encoded value; `origin` is the run that it was forked from."""
 
     kind = "run.started"
 
@@ -54,15 +54,22 @@ class RunStarted(Event):
     version: str
     fingerprint: str
     inputs: str
+    origin: str = ""
 
 
 @attrs.frozen(kw_only=True)
 class RunPaused(Event):
-    """Nothing new starts until the run is resumed."""
+    """
+    Nothing new starts until somebody resumes the run.
+
+    `cause` is `request` (somebody asked for it), `unknown` (a step that runs at most once was in flight when its
+    process died), `exhausted` (a step has no attempts left) or `takeovers` (its processes died again and again).
+    """
 
     kind = "run.paused"
 
     reason: str = ""
+    cause: str = "request"
 
 
 @attrs.frozen(kw_only=True)
@@ -70,14 +77,20 @@ class RunResumed(Event):
     """
     An owner took the run up again.
 
-    `reason` is `takeover` (the owner before was gone) or `retry` (somebody asked: what failed is tried again, with a
-    fresh budget of attempts). `fingerprint` is that of the definition with which it goes on.
+    `reason` is `takeover` (the owner before was gone), `shutdown` (it had let go), `retry` (somebody asked: what failed
+    is tried again, with a fresh budget of attempts), `undo` (somebody asked, of a run that was being compensated: what
+    could not be undone is tried again) or `cancel` (a paused run is to be cancelled). `fingerprint` is that of the
+    definition with which it goes on. `rerun` names steps of unknown fate that somebody said are to run again; `reset`
+    those that had ended and are to run again: as their inputs are others now that the definition has changed, or as
+    they failed in a run that has not.
     """
 
     kind = "run.resumed"
 
     reason: str
     fingerprint: str
+    rerun: tuple[str, ...] = ()
+    reset: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -89,21 +102,28 @@ class RunCompleted(Event):
 
 @attrs.frozen(kw_only=True)
 class RunFailed(Event):
-    """`steps` names the required steps that failed; `error` is the first one's headline."""
+    """
+    `steps` names the required steps that failed; `error` is the first one's headline.
+
+    `compensation` is `done` if all that was to be undone is, `failed` if something could not be, empty if there was
+    nothing to undo.
+    """
 
     kind = "run.failed"
 
     steps: tuple[str, ...]
     error: str
+    compensation: str = ""
 
 
 @attrs.frozen(kw_only=True)
 class RunCancelled(Event):
-    """Somebody cancelled the run."""
+    """Somebody cancelled the run. `compensation` is as of `RunFailed`."""
 
     kind = "run.cancelled"
 
     reason: str = ""
+    compensation: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -132,22 +152,28 @@ class StepCompleted(StepEvent):
 
 @attrs.frozen(kw_only=True)
 class StepRetrying(StepEvent):
-    """An attempt failed and the next one is due at `due_at` (epoch seconds), after a wait of `delay` seconds."""
+    """
+    An attempt failed and the next one is due at `due_at` (epoch seconds), after a wait of `delay` seconds.
+
+    Both are None if it is due when somebody resumes the run. `runs_on` says that the body could not be stopped.
+    """
 
     kind = "step.retrying"
 
     error: ErrorInfo
-    delay: float
-    due_at: float
+    delay: float | None
+    due_at: float | None
+    runs_on: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class StepFailed(StepEvent):
-    """The last attempt failed, or there could be none."""
+    """The last attempt failed, or there could be none. `runs_on` says that the body could not be stopped."""
 
     kind = "step.failed"
 
     error: ErrorInfo
+    runs_on: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -156,7 +182,8 @@ class StepSkipped(StepEvent):
     The step did not run, and why.
 
     `cause` is `when` (its condition was false), `body` (it raised Skip), `upstream` (of what it needs something was
-    skipped, cancelled, or failed while optional) or `failure` (the run is failing): the last is undone by a resume.
+    skipped, cancelled, or failed while optional), `person` (somebody said so when it was resumed) or `failure` (the run
+    is failing): the last is undone by a resume.
     """
 
     kind = "step.skipped"
@@ -171,18 +198,83 @@ class StepCancelled(StepEvent):
     The step was stopped, or never begun.
 
     `cause` is `rest` (a join needed it no longer), `run` (the run was cancelled) or `failure` (the run is failing):
-    the last is undone by a resume.
+    the last is undone by a resume. `runs_on` says that the body could not be stopped.
     """
 
     kind = "step.cancelled"
 
     reason: str
     cause: str
+    runs_on: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class StepHeartbeat(StepEvent):
+    """The body said that it lives, and how far it is: `progress` is the encoded value, `null` if it gave none."""
+
+    kind = "step.heartbeat"
+
+    progress: str = "null"
+
+
+@attrs.frozen(kw_only=True)
+class CompensationEvent(Event):
+    """Something happened to the compensation of a step. `attempt` counts from 1."""
+
+    step: str
+    attempt: int
+
+    def as_step(self) -> StepEvent:
+        """What it would be if the compensation were a step: it lives by the same rules."""
+        raise NotImplementedError
+
+
+@attrs.frozen(kw_only=True)
+class CompensationStarted(CompensationEvent):
+    """The order to undo a step."""
+
+    kind = "compensation.started"
+
+    def as_step(self) -> StepEvent:
+        return StepStarted(seq=self.seq, at=self.at, step=self.step, attempt=self.attempt)
+
+
+@attrs.frozen(kw_only=True)
+class CompensationCompleted(CompensationEvent):
+    """The step is undone."""
+
+    kind = "compensation.completed"
+
+    def as_step(self) -> StepEvent:
+        return StepCompleted(seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, output="null")
+
+
+@attrs.frozen(kw_only=True)
+class CompensationFailed(CompensationEvent):
+    """An attempt to undo a step failed; the next one is due at `due_at`, after `delay` seconds, or there is none."""
+
+    kind = "compensation.failed"
+
+    error: ErrorInfo
+    delay: float | None = None
+    due_at: float | None = None
+
+    def as_step(self) -> StepEvent:
+        if self.due_at is None:
+            return StepFailed(seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, error=self.error)
+        return StepRetrying(
+            seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, error=self.error, delay=self.delay,
+            due_at=self.due_at,
+        )  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
 class SignalReceived(Event):
-    """A message reached the run. `message_id` makes its delivery idempotent; `signal` is `cancel` for that request."""
+    """
+    A message reached the run. `message_id` makes its delivery idempotent.
+
+    `signal` is `cancel`, `terminate` or `pause` for these requests; their payload is the reason, as plain text.
+    """
 
     kind = "signal.received"
 
@@ -195,7 +287,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         RunStarted, RunPaused, RunResumed, RunCompleted, RunFailed, RunCancelled, StepStarted, StepCompleted,
-        StepRetrying, StepFailed, StepSkipped, StepCancelled, SignalReceived,
+        StepRetrying, StepFailed, StepSkipped, StepCancelled, StepHeartbeat, SignalReceived, CompensationStarted,
+        CompensationCompleted, CompensationFailed,
     )
 }  # fmt: skip
 """Kind -> its class: everything that may stand in a log."""
@@ -204,22 +297,24 @@ Row = tuple[int, float, str, str | None, int, str | None]
 """An event as a store keeps it: seq, at, kind, step, attempt, data (JSON text; of `step.completed` the output)."""
 
 _COMMON = frozenset({"seq", "at", "step", "attempt"})
-_DETAILS: dict[type[Event], tuple[str, ...]] = {
-    cls: tuple(field.name for field in attrs.fields(cls) if field.name not in _COMMON) for cls in EVENT_TYPES.values()
+_DETAILS: dict[type[Event], tuple[tuple[str, object], ...]] = {
+    cls: tuple((field.name, field.default) for field in attrs.fields(cls) if field.name not in _COMMON)
+    for cls in EVENT_TYPES.values()
 }
+"""Event class -> its fields beside the common ones, with their defaults."""
 
 
 def to_row(event: Event) -> Row:
-    """The event as a flat row that any store can keep."""
+    """The event as a flat row that any store can keep. What has its default is left out."""
     if isinstance(event, StepCompleted):
         return event.seq, event.at, event.kind, event.step, event.attempt, event.output
     if isinstance(event, StepStarted):
         return event.seq, event.at, event.kind, event.step, event.attempt, None
-    details = {name: getattr(event, name) for name in _DETAILS[type(event)]}
+    details = {name: value for name, default in _DETAILS[type(event)] if (value := getattr(event, name)) != default}
     if isinstance(error := details.get("error"), ErrorInfo):
         details["error"] = attrs.asdict(error)
     data = json.dumps(details, ensure_ascii=False, separators=(",", ":")) if details else None
-    if isinstance(event, StepEvent):
+    if isinstance(event, StepEvent | CompensationEvent):
         return event.seq, event.at, event.kind, event.step, event.attempt, data
     return event.seq, event.at, event.kind, None, 0, data
 
@@ -230,11 +325,12 @@ def from_row(row: Row) -> Event:
     cls = EVENT_TYPES[kind]
     if cls is StepCompleted:
         return StepCompleted(seq=seq, at=at, step=step or "", attempt=attempt, output=data or "null")
-    details = json.loads(data) if data else {}
+    details = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in (json.loads(data) if data else {}).items()
+    }
     if isinstance(error := details.get("error"), dict):
         details["error"] = ErrorInfo(**error)
-    if isinstance(steps := details.get("steps"), list):
-        details["steps"] = tuple(steps)
-    if issubclass(cls, StepEvent):
+    if issubclass(cls, StepEvent | CompensationEvent):
         details.update(step=step, attempt=attempt)
     return cls(seq=seq, at=at, **details)

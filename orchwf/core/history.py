@@ -42,6 +42,9 @@ class StepRecord:
         cause: The kind of that reason, as in the event.
         output: The encoded output; None if it has none.
         spent: How many attempts were made before its budget was last renewed.
+        progress: What its body said last of how far it is (JSON); None if nothing.
+        heartbeat_at: When it said so (epoch seconds).
+        compensation: What became of undoing it, as of a step; None if that was not begun.
     """
 
     name: str
@@ -55,6 +58,9 @@ class StepRecord:
     cause: str = ""
     output: str | None = None
     spent: int = 0
+    progress: str | None = None
+    heartbeat_at: float | None = None
+    compensation: "StepRecord | None" = None
 
     @property
     def attempt(self) -> int:
@@ -79,6 +85,13 @@ class StepRecord:
         if self.attempts and self.attempts[-1].status is StepStatus.RUNNING:
             self.attempts[-1].status = StepStatus.PENDING
 
+    def _resume(self, resumed: ev.RunResumed) -> None:
+        """What becomes of a compensation when its run is resumed."""
+        is_failed = resumed.reason == "undo" and self.status is StepStatus.FAILED
+        if is_failed or self.status is StepStatus.RUNNING:
+            self.status, self.spent = StepStatus.PENDING, self.attempt if is_failed else self.spent
+            self._reset()
+
     def _apply(self, event: ev.StepEvent) -> None:
         self.status = next_step_status(self.name, self.status, event.kind)
         match event:
@@ -88,12 +101,15 @@ class StepRecord:
                 if self.started_at is None:
                     self.started_at = event.at
                 return
+            case ev.StepHeartbeat():
+                self.progress, self.heartbeat_at = event.progress, event.at
+                return
             case ev.StepRetrying():
                 self.error, self.due_at = event.error, event.due_at
                 self._end_attempt(event, event.error)
                 return
             case ev.StepCompleted():
-                self.output, self.error = event.output, None
+                self.output, self.error, self.progress = event.output, None, None
             case ev.StepFailed():
                 self.error = event.error
             case _:
@@ -117,7 +133,10 @@ class History:
         started_at, ended_at: Epoch seconds; None before.
         failed_steps: The steps for which it failed.
         error: The headline of the failure.
-        reason: Why it was cancelled.
+        reason: Why it was cancelled, or is paused.
+        compensation: `done` or `failed` if steps were undone; empty otherwise.
+        origin: The run that it was forked from; empty if from none.
+        resumed: Why it was resumed last; empty if it was not.
         seq: The number of the last event.
     """
 
@@ -133,6 +152,9 @@ class History:
     failed_steps: tuple[str, ...] = ()
     error: str = ""
     reason: str = ""
+    compensation: str = ""
+    origin: str = ""
+    resumed: str = ""
     seq: int = 0
 
     def extend(self, log: Iterable[Event]) -> "History":
@@ -143,39 +165,53 @@ class History:
 
     def _apply(self, event: Event) -> None:
         self.seq = event.seq
-        if isinstance(event, ev.StepEvent):
-            record = self.steps.get(event.step)
-            if record is None:
-                record = self.steps[event.step] = StepRecord(event.step)
-            record._apply(event)
-        elif not isinstance(event, ev.SignalReceived):
-            self.status = next_run_status(self.run_id, self.status, event.kind)
-            self._apply_run(event)
+        match event:
+            case ev.StepEvent():
+                record = self.steps.get(event.step)
+                if record is None:
+                    record = self.steps[event.step] = StepRecord(event.step)
+                record._apply(event)
+            case ev.CompensationEvent():
+                record = self.steps[event.step]
+                record.compensation = record.compensation or StepRecord(event.step)
+                record.compensation._apply(event.as_step())
+            case ev.SignalReceived():
+                pass
+            case _:
+                self.status = next_run_status(self.run_id, self.status, event.kind)
+                self._apply_run(event)
 
     def _apply_run(self, event: Event) -> None:
         match event:
             case ev.RunStarted():
                 self.workflow, self.version, self.fingerprint = event.workflow, event.version, event.fingerprint
-                self.inputs, self.started_at = event.inputs, event.at
+                self.inputs, self.started_at, self.origin = event.inputs, event.at, event.origin
             case ev.RunResumed():
                 self._apply_resumed(event)
+            case ev.RunPaused():
+                self.reason = event.reason
             case ev.RunFailed():
                 self.ended_at, self.failed_steps, self.error = event.at, event.steps, event.error
+                self.compensation = event.compensation
             case ev.RunCancelled():
-                self.ended_at, self.reason = event.at, event.reason
+                self.ended_at, self.reason, self.compensation = event.at, event.reason, event.compensation
             case ev.RunCompleted():
                 self.ended_at = event.at
             case _:
                 pass
 
-    def _apply_resumed(self, event: ev.RunResumed) -> None:
-        retry = event.reason == "retry"
+    def _apply_resumed(self, resumed: ev.RunResumed) -> None:
+        retry = resumed.reason == "retry"
         for record in self.steps.values():
             undone = record.name in self.failed_steps or record.cause in UNDONE_CAUSES
-            status = status_after_resume(record.status, retry=retry, undone=undone)
+            waits = record.status is StepStatus.RETRYING and record.due_at is None
+            status = status_after_resume(record.status, resumed, step=record.name, undone=undone, waits=waits)
             if status is not record.status:
                 record.status = status
                 record._reset()
             if retry and not status.is_final:
                 record.spent = record.attempt
-        self.fingerprint, self.ended_at, self.failed_steps, self.error = event.fingerprint, None, (), ""
+            if record.compensation is not None:
+                record.compensation._resume(resumed)
+        self.fingerprint, self.ended_at, self.failed_steps, self.error = resumed.fingerprint, None, (), ""
+        self.reason, self.compensation, self.resumed = "", "", resumed.reason

@@ -14,11 +14,13 @@ from . import events as ev
 from .definition import Node
 from .events import ErrorInfo, Event
 from .outcome import (
+    Asked,
+    Beat,
     Begun,
-    CancelAsked,
     Ended,
     Granted,
     Happening,
+    Outcome,
     Raised,
     Returned,
     SkippedItself,
@@ -74,18 +76,71 @@ class Machine:
         self.run.is_late = self.run.is_late or (self.run.deadline_at is not None and now >= self.run.deadline_at)
         events: list[Event] = []
         for happening in happened:
-            event = self._decide_happening(happening, now)
-            if event is not None:
-                self._add(events, event)
-        ready = self._follow(events, now)
+            match happening:
+                case Begun():
+                    self._begin(events, happening, now)
+                case TakenUp():
+                    self._take_up(events, happening, now)
+                case _:
+                    event = self._decide_happening(happening, now)
+                    if event is not None:
+                        self._add(events, event)
+        ready = self._follow(events, now) if self.run.status is RunStatus.RUNNING else []
         return Turn(events, ready)
 
     def _add(self, events: list[Event], event: Event) -> None:
         self.run.apply(event)
         events.append(event)
 
+    def _begin(self, events: list[Event], begun: Begun, now: float) -> None:
+        started = ev.RunStarted(
+            seq=self.run.seq + 1, at=now, workflow=begun.workflow, version=begun.version,
+            fingerprint=begun.fingerprint, inputs=begun.inputs, origin=begun.origin,
+        )  # fmt: skip
+        self._add(events, started)
+        for reused in begun.reused:
+            self._add(events, attrs.evolve(reused, seq=self.run.seq + 1, at=now, attempt=0))
+
+    def _take_up(self, events: list[Event], taken: TakenUp, now: float) -> None:
+        run = self.run
+        # First what was asked before: of a run that had ended it came too late, and means nothing from now on.
+        for asked in taken.asked:
+            if (event := self._decide_asked(asked, now)) is not None:
+                self._add(events, event)
+        reason = self._decide_reason(taken)
+        failed = tuple(run.plan.nodes[step].name for step in run.errors)
+        resumed = ev.RunResumed(
+            seq=run.seq + 1, at=now, reason=reason, fingerprint=taken.fingerprint,
+            rerun=tuple(run.plan.nodes[step].name for step in taken.rerun),
+            reset=taken.reset + (failed if reason == "retry" and run.status is not RunStatus.FAILED else ()),
+        )  # fmt: skip
+        self._add(events, resumed)
+        for step in taken.skipped:
+            self._add(events, ev.StepSkipped(
+                seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step],
+                reason="somebody said so when the run was resumed", cause="person",
+            ))  # fmt: skip
+        for step, output in taken.given.items():
+            self._add(events, ev.StepCompleted(
+                seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step], output=output
+            ))  # fmt: skip
+        if run.takeovers > taken.most_takeovers and not run.is_terminated:
+            parked = f"dead letter: {run.takeovers} times in a row its process died before any step had ended"
+            self._add(events, ev.RunPaused(seq=run.seq + 1, at=now, reason=parked, cause="takeovers"))
+
+    def _decide_reason(self, taken: TakenUp) -> str:
+        """Why the run is resumed."""
+        if taken.by_hand:
+            return "undo" if self.run.effects.has_begun else "retry"
+        if self.run.status is RunStatus.PAUSED:
+            return "cancel"
+        return "shutdown" if taken.was_released else "takeover"
+
     def _follow(self, events: list[Event], now: float) -> list[int]:
         ready = self.run.take_due(now)
+        if self.run.is_terminated:
+            self._terminate(events, now)
+            return []
         while True:
             while self.run.touched:
                 touched, self.run.touched = self.run.touched, []
@@ -96,45 +151,80 @@ class Machine:
                     elif self.run.is_ready(step):
                         self.run.offered.add(step)
                         ready.append(step)
-            if self.run.is_closed or self.run.closing() is None:
+            if self.run.pausing() is not None or self.run.is_closed or self.run.closing() is None:
                 break
             self._close(events, now)
-        if self.run.open == 0 and self.run.status is RunStatus.RUNNING:
-            self._add(events, self._decide_end(now))
+        ready += self._finish(events, now)
         return [step for step in ready if self.run.can_start(step, now)]
 
     def _close(self, events: list[Event], now: float) -> None:
         """End all that is not to start any more."""
         for step in self.run.plan.order:
-            if self.run.statuses[step] in WAITING and not self.run.is_clean_up(step):
+            if self.run.statuses[step] not in WAITING:
+                continue
+            if not self.run.is_clean_up(step) or self.run.waits_for_somebody(step):
                 self._add(events, self._decide_closed(step, now))
         self.run.is_closed = True
 
+    def _finish(self, events: list[Event], now: float) -> list[int]:
+        """End the run or let it pause, if that is due; else the compensation that is ready, if it was not offered."""
+        run = self.run
+        undo = run.next_undo()
+        if run.open == 0 and undo is None:
+            self._add(events, self._decide_end(now))
+        elif (pausing := run.pausing()) is not None:
+            if not run.running:
+                cause, reason = pausing
+                self._add(events, ev.RunPaused(seq=run.seq + 1, at=now, reason=reason, cause=cause))
+        elif undo is not None and run.statuses[undo] is _PENDING and undo not in run.offered:
+            run.offered.add(undo)
+            return [undo]
+        return []
+
+    def _terminate(self, events: list[Event], now: float) -> None:
+        """End all that has not ended, whatever it is, and the run."""
+        run = self.run
+        reason = "the run was terminated" + (f": {run.cancel_reason}" if run.cancel_reason else "")
+        for step in run.plan.order:
+            if not run.statuses[step].is_final:
+                self._add(events, ev.StepCancelled(
+                    seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step],
+                    reason=reason, cause="run",
+                ))  # fmt: skip
+        self._add(events, ev.RunCancelled(
+            seq=run.seq + 1, at=now, reason=run.cancel_reason or "", compensation=run.effects.outcome
+        ))  # fmt: skip
+
     # Deciding: these read, and change nothing.
 
-    def _decide_happening(self, happening: Happening, now: float) -> Event | None:
+    def _decide_happening(self, happening: Granted | Ended | Beat | Asked, now: float) -> Event | None:
         seq = self.run.seq + 1
         match happening:
             case Ended():
                 return self._decide_ended(happening, now)
             case Granted(step):
                 return self._decide_granted(step, now)
-            case Begun():
-                return ev.RunStarted(
-                    seq=seq, at=now, workflow=happening.workflow, version=happening.version,
-                    fingerprint=happening.fingerprint, inputs=happening.inputs,
-                )  # fmt: skip
-            case TakenUp():
-                reason = "retry" if happening.retry else "takeover"
-                return ev.RunResumed(seq=seq, at=now, reason=reason, fingerprint=happening.fingerprint)
-            case CancelAsked():
-                if self.run.status.is_final or self.run.cancel_reason is not None:
+            case Beat(step, attempt, progress):
+                if not self._is_current(step, attempt) or step in self.run.plan.undone_by:
                     return None
-                return ev.SignalReceived(
-                    seq=seq, at=now, signal="cancel", message_id=happening.message_id, payload=happening.reason
-                )
+                name = self.run.plan.nodes[step].name
+                return ev.StepHeartbeat(seq=seq, at=now, step=name, attempt=attempt, progress=progress)
+            case Asked():
+                return None if self.run.status.is_final else self._decide_asked(happening, now)
             case _:
                 assert_never(happening)
+
+    def _decide_asked(self, asked: Asked, now: float) -> Event | None:
+        # It may have been read a second time before it was folded.
+        if asked.message_id in self.run.received:
+            return None
+        return ev.SignalReceived(
+            seq=self.run.seq + 1, at=now, signal=asked.signal, message_id=asked.message_id, payload=asked.reason
+        )
+
+    def _is_current(self, step: int, attempt: int) -> bool:
+        """Whether this attempt is in flight; what comes from one that the log has done with changes nothing."""
+        return self.run.statuses[step] is _RUNNING and self.run.attempts[step] == attempt
 
     def _decide_granted(self, step: int, now: float) -> Event | None:
         if not self.run.can_start(step, now):
@@ -145,40 +235,67 @@ class Machine:
                 "orchwf.errors.StepTimeoutError",
                 f"step {node.name!r} used up its total_timeout of {node.options.total_timeout:g} s",
             )
-            return ev.StepFailed(
-                seq=self.run.seq + 1, at=now, step=node.name, attempt=self.run.attempts[step], error=error
-            )
-        return ev.StepStarted(seq=self.run.seq + 1, at=now, step=node.name, attempt=self.run.attempts[step] + 1)
+            return self._decide_failed(step, Raised(error=error, retryable=False), now)
+        seq, attempt = self.run.seq + 1, self.run.attempts[step] + 1
+        if step in self.run.plan.undone_by:
+            return ev.CompensationStarted(seq=seq, at=now, step=node.name, attempt=attempt)
+        return ev.StepStarted(seq=seq, at=now, step=node.name, attempt=attempt)
 
     def _decide_ended(self, ended: Ended, now: float) -> Event | None:
         step, attempt = ended.step, ended.attempt
-        # What comes from an attempt that the log has done with changes nothing.
-        if self.run.statuses[step] is not _RUNNING or self.run.attempts[step] != attempt:
+        if not self._is_current(step, attempt):
             return None
         name, seq = self.run.plan.nodes[step].name, self.run.seq + 1
+        if step in self.run.plan.undone_by:
+            return self._decide_undone(step, ended.outcome, now)
         match ended.outcome:
             case Returned(output):
                 return ev.StepCompleted(seq=seq, at=now, step=name, attempt=attempt, output=output)
             case Raised() as raised:
-                delay = self._decide_delay(step, raised, now)
-                if delay is None:
-                    return ev.StepFailed(seq=seq, at=now, step=name, attempt=attempt, error=raised.error)
-                return ev.StepRetrying(
-                    seq=seq, at=now, step=name, attempt=attempt, error=raised.error, delay=delay, due_at=now + delay
-                )
+                return self._decide_failed(step, raised, now)
             case SkippedItself(reason):
                 return ev.StepSkipped(seq=seq, at=now, step=name, attempt=attempt, reason=reason, cause="body")
-            case Stopped():
+            case Stopped(runs_on):
                 cause, reason = self.run.stopping() or _REST
-                return ev.StepCancelled(seq=seq, at=now, step=name, attempt=attempt, reason=reason, cause=cause)
+                return ev.StepCancelled(
+                    seq=seq, at=now, step=name, attempt=attempt, reason=reason, cause=cause, runs_on=runs_on
+                )
             case _:
                 assert_never(ended.outcome)
+
+    def _decide_undone(self, number: int, outcome: Outcome, now: float) -> Event:
+        name, attempt, seq = self.run.plan.nodes[number].name, self.run.attempts[number], self.run.seq + 1
+        # One that raised Skip had nothing to undo.
+        if not isinstance(outcome, Raised):
+            return ev.CompensationCompleted(seq=seq, at=now, step=name, attempt=attempt)
+        delay = self._decide_delay(number, outcome, now)
+        return ev.CompensationFailed(
+            seq=seq, at=now, step=name, attempt=attempt, error=outcome.error, delay=delay,
+            due_at=None if delay is None else now + delay,
+        )  # fmt: skip
+
+    def _decide_failed(self, step: int, raised: Raised, now: float) -> Event:
+        """What follows when an attempt has failed: another one, now or when somebody resumes the run, or the end."""
+        node, attempt, seq = self.run.plan.nodes[step], self.run.attempts[step], self.run.seq + 1
+        delay = self._decide_delay(step, raised, now)
+        is_over = node.options.on_exhausted == "fail" or step in self.run.spared or self.run.closing() is not None
+        if delay is None and is_over:
+            return ev.StepFailed(
+                seq=seq, at=now, step=node.name, attempt=attempt, error=raised.error, runs_on=raised.runs_on
+            )
+        return ev.StepRetrying(
+            seq=seq, at=now, step=node.name, attempt=attempt, error=raised.error, delay=delay,
+            due_at=None if delay is None else now + delay, runs_on=raised.runs_on,
+        )  # fmt: skip
 
     def _decide_delay(self, step: int, raised: Raised, now: float) -> float | None:
         """Seconds until the next attempt; None if there is none."""
         options = self.run.plan.nodes[step].options
         failures = self.run.failures[step] + 1
         if not raised.retryable or failures > options.retry.max_retries or step in self.run.spared:
+            return None
+        # The body may yet do what it is to do once.
+        if raised.runs_on and options.delivery == "at_most_once":
             return None
         if self.run.closing() is not None and not self.run.is_clean_up(step):
             return None
@@ -230,13 +347,14 @@ class Machine:
         )  # fmt: skip
 
     def _decide_end(self, now: float) -> Event:
-        seq = self.run.seq + 1
+        seq, compensation = self.run.seq + 1, self.run.effects.outcome
         if self.run.errors:
             steps = tuple(self.run.plan.nodes[step].name for step in self.run.errors)
-            return ev.RunFailed(seq=seq, at=now, steps=steps, error=next(iter(self.run.errors.values())).headline)
-        causes = set(self.run.causes.values())
-        if "deadline" in causes:
-            return ev.RunFailed(seq=seq, at=now, steps=(), error=self.run.late_reason())
-        if "run" in causes:
-            return ev.RunCancelled(seq=seq, at=now, reason=self.run.cancel_reason or "")
+            error = next(iter(self.run.errors.values())).headline
+            return ev.RunFailed(seq=seq, at=now, steps=steps, error=error, compensation=compensation)
+        if "deadline" in self.run.halts:
+            return ev.RunFailed(seq=seq, at=now, steps=(), error=self.run.late_reason(), compensation=compensation)
+        if "run" in self.run.halts:
+            reason = self.run.cancel_reason or ""
+            return ev.RunCancelled(seq=seq, at=now, reason=reason, compensation=compensation)
         return ev.RunCompleted(seq=seq, at=now)

@@ -202,6 +202,9 @@ class StepOptions:
     retry: Retry = NO_RETRY
     timeout: float | None = None
     total_timeout: float | None = None
+    heartbeat_timeout: float | None = None
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
+    on_exhausted: Literal["fail", "pause"] = "fail"
     required: bool = True
     priority: int = 0
     when: "Condition | Callable[[object], object] | None" = None

@@ -33,8 +33,6 @@ _NOT_YET: dict[str, tuple[object, ...]] = {
     "tolerate": (None,),
     "need": (None,),
     "executor": ("auto", None),
-    "delivery": ("at_least_once",),
-    "on_exhausted": ("fail",),
     "until": (None,),
     "max_iterations": (None,),
     "cache": (None,),
@@ -60,6 +58,21 @@ def step_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Proble
         message = f"cancel_rest=True goes with join='first' or Quorum(n), not with join={str(options.join)!r}"
         problems.append(Problem("bad-option", "", message, hint="With this join the others have ended anyway."))
     return options, tuple(problems)
+
+
+def compensation_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Problem, ...]]:
+    """The options that `@charge.compensate(...)` was given, and what is wrong with them."""
+    known = {option: value for option, value in given.items() if option in _COMPENSATION_OPTIONS}
+    options, problems = step_options(known)
+    foreign = [
+        Problem("bad-option", "", f"has no option {option!r}", hint=did_you_mean(option, _COMPENSATION_OPTIONS))
+        for option in given
+        if option not in known
+    ]
+    return options, (*problems, *foreign)
+
+
+_COMPENSATION_OPTIONS = ("retries", "timeout", "total_timeout")
 
 
 def _read_step_option(option: str, value: object) -> dict[str, Any]:
@@ -150,6 +163,17 @@ def _flag(option: str) -> Reader:
     return read
 
 
+def _one_of(option: str, *choices: str) -> Reader:
+    def read(value: object) -> dict[str, Any]:
+        if not isinstance(value, str) or value not in choices:
+            match = closest(value, choices) if isinstance(value, str) else None
+            hint = f"Did you mean {match!r}?" if match else ""
+            raise bad_option(option, f"{option} takes {' or '.join(map(repr, choices))}, not {value!r}", hint)
+        return {option: value}
+
+    return read
+
+
 def _priority(value: object) -> dict[str, Any]:
     if isinstance(value, bool) or not isinstance(value, int):
         raise bad_option("priority", f"priority takes a whole number, not {value!r}", "Higher goes first.")
@@ -227,6 +251,9 @@ _STEP_READERS: dict[str, Reader] = {
     "retries": _retries,
     "timeout": _time("timeout"),
     "total_timeout": _time("total_timeout"),
+    "heartbeat_timeout": _time("heartbeat_timeout"),
+    "delivery": _one_of("delivery", "at_least_once", "at_most_once"),
+    "on_exhausted": _one_of("on_exhausted", "fail", "pause"),
     "required": _flag("required"),
     "priority": _priority,
     "when": _when,
@@ -280,17 +307,11 @@ def _deadline(value: object) -> dict[str, Any]:
     return {"deadline": None if value is None else positive_seconds(value, "deadline")}
 
 
-def _on_change(value: object) -> dict[str, Any]:
-    if value not in ("refuse", "adopt"):
-        raise bad_option("on_change", f"on_change takes 'refuse' or 'adopt', not {value!r}")
-    return {"on_change": value}
-
-
 _WORKFLOW_READERS: dict[str, Reader] = {
     "name": _name,
     "version": _version,
     "deadline": _deadline,
     "fail_fast": _flag("fail_fast"),
-    "on_change": _on_change,
+    "on_change": _one_of("on_change", "refuse", "adopt"),
     "tags": _tags,
 }

@@ -15,8 +15,10 @@ class Plan:
     A compiled graph, prepared for counting. Steps are numbered in definition order, so that smaller is earlier.
 
     Attributes:
-        nodes: Number -> the step.
-        index: Name -> number.
+        nodes: Number -> the step. After the last step come the compensations: they have numbers, too.
+        index: Name -> number, of steps.
+        undo: Number of a step -> that of its compensation.
+        undone_by: The other way round.
         order: All numbers, dependencies before dependents.
         parents: Number -> the numbers of all it waits for.
         children: Number -> the numbers of all that wait for it.
@@ -28,17 +30,24 @@ class Plan:
 
     __slots__ = (
         "children", "deadline", "fail_fast", "gates", "index", "nodes", "order", "parents", "reader_count", "sources",
+        "undo", "undone_by",
     )  # fmt: skip
 
     def __init__(self, dag: Dag) -> None:
         by_position = sorted(dag.nodes.values(), key=lambda node: node.position)
-        self.nodes: list[Node] = by_position
+        undoing = [(number, node.compensation) for number, node in enumerate(by_position) if node.compensation]
+        self.nodes: list[Node] = [*by_position, *(compensation for _, compensation in undoing)]
+        self.undo = {step: len(by_position) + place for place, (step, _) in enumerate(undoing)}
+        self.undone_by = {number: step for step, number in self.undo.items()}
         self.index = {node.name: number for number, node in enumerate(by_position)}
         self.order = [self.index[name] for name in dag.nodes]
         self.parents = [self._numbers(node.dependencies) for node in by_position]
-        self.sources = [self._numbers(dict.fromkeys(_sources(node))) for node in by_position]
+        self.sources = [self._numbers(dict.fromkeys(source_steps(node))) for node in by_position]
         self.children = _reversed(self.parents)
-        self.reader_count = [len(readers) for readers in _reversed(self.sources)]
+        # A compensation reads the output of its step, whatever becomes of the others.
+        self.reader_count = [
+            len(readers) + (number in self.undo) for number, readers in enumerate(_reversed(self.sources))
+        ]
         self.gates: dict[int, frozenset[int]] = {
             number: frozenset(self._numbers(tuple(node.asked)))
             for number, node in enumerate(by_position)
@@ -48,7 +57,8 @@ class Plan:
         self.fail_fast = dag.options.fail_fast
 
     def __len__(self) -> int:
-        return len(self.nodes)
+        """How many steps there are."""
+        return len(self.order)
 
     def _numbers(self, names: "Sequence[str] | dict[str, None]") -> tuple[int, ...]:
         return tuple([self.index[name] for name in names]) if names else _NONE
@@ -85,6 +95,7 @@ def argument_steps(node: Node) -> Iterator[str]:
             yield from argument.binding.steps
 
 
-def _sources(node: Node) -> Iterator[str]:
+def source_steps(node: Node) -> Iterator[str]:
+    """The names of the steps whose outputs this one reads, as arguments or in its condition."""
     yield from argument_steps(node)
     yield from condition_steps(node)

@@ -107,11 +107,26 @@ def _node_document(node: Node) -> Document:
         "retries": options.retry.max_retries,
         "timeout": options.timeout,
         "total_timeout": options.total_timeout,
+        "heartbeat_timeout": options.heartbeat_timeout,
+        "delivery": options.delivery,
+        "on_exhausted": options.on_exhausted,
+        "compensation": _compensation_document(node.compensation),
         "tags": list(options.tags),
         "type": describe_type(node.returns),
         "description": node.description,
         "location": node.location,
         "digest": node.digest(),
+    }
+
+
+def _compensation_document(node: Node | None) -> Document | None:
+    if node is None:
+        return None
+    return {
+        "retries": node.options.retry.max_retries,
+        "timeout": node.options.timeout,
+        "total_timeout": node.options.total_timeout,
+        "location": node.location,
     }
 
 
@@ -178,6 +193,10 @@ def _read_node(document: Mapping[str, Any]) -> Node:
             retry=Retry(document["retries"]),
             timeout=document["timeout"],
             total_timeout=document["total_timeout"],
+            # Those that follow are not in documents of the first releases.
+            heartbeat_timeout=document.get("heartbeat_timeout"),
+            delivery=document.get("delivery", "at_least_once"),
+            on_exhausted=document.get("on_exhausted", "fail"),
             required=document["required"],
             priority=document["priority"],
             when=Described(document["when"]) if document["when"] else None,
@@ -189,7 +208,17 @@ def _read_node(document: Mapping[str, Any]) -> Node:
         description=document["description"],
         location=document["location"],
         digest=_constant(document["digest"]),
+        compensation=_read_compensation(document["name"], document.get("compensation")),
     )
+
+
+def _read_compensation(step: str, document: Mapping[str, Any] | None) -> Node | None:
+    if document is None:
+        return None
+    options = StepOptions(
+        retry=Retry(document["retries"]), timeout=document["timeout"], total_timeout=document["total_timeout"]
+    )
+    return Node(name=step, options=options, location=document["location"])
 
 
 def _constant(text: str) -> Callable[[], str]:

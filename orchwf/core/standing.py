@@ -5,10 +5,19 @@ from collections.abc import Iterator
 
 from . import events as ev
 from .definition import Node
+from .effects import Effects
 from .events import ErrorInfo, Event
 from .options import Join, Quorum
 from .plan import Plan
-from .state import UNDONE_CAUSES, RunStatus, StepStatus, next_run_status, next_step_status, status_after_resume
+from .state import (
+    BY_HAND,
+    UNDONE_CAUSES,
+    RunStatus,
+    StepStatus,
+    next_run_status,
+    next_step_status,
+    status_after_resume,
+)
 
 _COMPLETED, _PENDING = StepStatus.COMPLETED, StepStatus.PENDING
 WAITING = frozenset({_PENDING, StepStatus.RETRYING})
@@ -17,13 +26,16 @@ WAITING = frozenset({_PENDING, StepStatus.RETRYING})
 # Of several ends that keep a step from running the worst is named. Completed ones keep none.
 _PRECEDENCE = {StepStatus.FAILED: 0, StepStatus.CANCELLED: 1, StepStatus.SKIPPED: 2}
 
+_HALTS = frozenset({"run", "deadline"})
+"""The causes for which the whole run ends."""
+
 Closing = tuple[str, str]
 """Why nothing new starts any more: the cause that the events of the ended steps carry, and the reason for people."""
 
 
 class Standing:
     """
-    How one run stands, folded from its events. Steps are numbers of the plan.
+    How one run stands, folded from its events. Steps are numbers of the plan, and so are compensations.
 
     It is changed by `apply`, and so by an event, alone; but for the last attributes, which are no truths about the run:
     they tell the machine where to look, and would be found again without them.
@@ -38,10 +50,19 @@ class Standing:
         outputs: Step -> its encoded output, as long as a step that may still run needs it.
         errors: Step -> what it failed with, of the steps for which the run fails.
         causes: Step -> why it was skipped or cancelled, as its event says.
+        halts: Those of these causes that end the whole run: `run` and `deadline`.
         first_start: Step -> when its first attempt with the present budget began (epoch seconds).
         due: Step -> when its next attempt is due (epoch seconds).
         deadline_at: When the run has to be over (epoch seconds).
         cancel_reason: Why the run is to be cancelled; None if it is not.
+        is_terminated: Whether nothing of it is to run any more, not even what cleans up.
+        pause_reason: Why somebody wants the run to pause; None if nobody does.
+        unknown: The steps that run at most once and were in flight when their process died.
+        exhausted: Step -> the error of its last attempt, of those that wait for somebody to resume the run.
+        takeovers: How many owners in a row died without any step coming to its end.
+        received: The ids of the messages that were folded into the log.
+        heartbeats: Step -> what its body said last of how far it is (JSON), until it completes.
+        effects: What may have to be undone.
         unmet: Step -> how many of its dependencies have not ended.
         done: Step -> how many of those that count for its join have completed.
         open: How many steps have not ended.
@@ -53,7 +74,7 @@ class Standing:
     """
 
     def __init__(self, run_id: str, plan: Plan) -> None:
-        size = len(plan)
+        size = len(plan.nodes)
         self.run_id = run_id
         self.plan = plan
         self.status = RunStatus.SCHEDULED
@@ -65,10 +86,19 @@ class Standing:
         self.outputs: dict[int, str] = {}
         self.errors: dict[int, ErrorInfo] = {}
         self.causes: dict[int, str] = {}
+        self.halts: set[str] = set()
         self.first_start: dict[int, float] = {}
         self.due: dict[int, float] = {}
         self.deadline_at: float | None = None
         self.cancel_reason: str | None = None
+        self.is_terminated = False
+        self.pause_reason: str | None = None
+        self.unknown: dict[int, None] = {}
+        self.exhausted: dict[int, ErrorInfo] = {}
+        self.takeovers = 0
+        self.received: set[str] = set()
+        self.heartbeats: dict[int, str] = {}
+        self.effects = Effects(plan.undo)
         self._unread = list(plan.reader_count)
         self._count()
         # What is left here is no state: it tells a turn where to look, and would be found again without it.
@@ -82,11 +112,27 @@ class Standing:
         """Whether this step may start now if there is a place for it."""
         if self.status is not RunStatus.RUNNING or self.statuses[step] not in WAITING:
             return False
-        return self.due.get(step, now) <= now and (self.closing() is None or self.is_clean_up(step))
+        if self.due.get(step, now) > now or self.waits_for_somebody(step) or self.pausing() is not None:
+            return False
+        if step in self.plan.undone_by:
+            return step == self.next_undo()
+        return self.closing() is None or self.is_clean_up(step)
+
+    def waits_for_somebody(self, step: int) -> bool:
+        """Whether this step goes on only when somebody has resumed the run."""
+        return step in self.unknown or step in self.exhausted
+
+    def next_undo(self) -> int | None:
+        """The compensation that is to run now; None if none is."""
+        if self.open or self.is_terminated or not (self.errors or self.halts):
+            return None
+        return self.effects.next
 
     def is_ready(self, step: int) -> bool:
         """Whether this step, which nothing keeps from running, has not been offered yet."""
-        return self.statuses[step] is _PENDING and step not in self.offered and self.is_resolved(step)
+        if self.statuses[step] is not _PENDING or step in self.offered or step in self.unknown:
+            return False
+        return self.is_resolved(step)
 
     def is_resolved(self, step: int) -> bool:
         """Whether enough of what this step waits for has ended to say whether it runs."""
@@ -131,8 +177,8 @@ class Standing:
         return join.count if isinstance(join, Quorum) else 1
 
     def is_clean_up(self, step: int) -> bool:
-        """Whether this step runs also while the run fails or is cancelled."""
-        return self.plan.nodes[step].options.join is Join.SETTLED
+        """Whether this step, or compensation, runs also while the run fails or is cancelled."""
+        return step in self.plan.undone_by or self.plan.nodes[step].options.join is Join.SETTLED
 
     def stopping(self) -> Closing | None:
         """Why also the steps that run are stopped; None if they are not."""
@@ -147,6 +193,21 @@ class Standing:
         if self.errors and self.plan.fail_fast:
             return "failure", f"the run fails: {self.plan.nodes[next(iter(self.errors))].name} failed"
         return None
+
+    def pausing(self) -> Closing | None:
+        """Why nothing starts until somebody resumes the run: cause and reason; None if it goes on."""
+        if self.cancel_reason is not None:
+            return None
+        if self.unknown:
+            names = ", ".join(self.plan.nodes[step].name for step in self.unknown)
+            return "unknown", (
+                f"the process died while {names} was in flight, which runs at most once: "
+                "resume the run with what became of it, as rerun, skip, or its value"
+            )
+        if self.exhausted:
+            step, error = next(iter(self.exhausted.items()))
+            return "exhausted", f"{self.plan.nodes[step].name} has no attempts left: {error.headline}"
+        return None if self.pause_reason is None else ("request", self.pause_reason)
 
     def late_reason(self) -> str:
         """What people are told of a deadline that has passed."""
@@ -196,46 +257,100 @@ class Standing:
             IllegalTransitionError: it may not happen now.
         """
         self.seq = event.seq
-        if isinstance(event, ev.StepEvent):
-            step = self.plan.index.get(event.step)
-            # A step that a changed definition has no more; whether that is allowed was asked before.
-            if step is not None:
-                self.statuses[step] = next_step_status(event.step, self.statuses[step], event.kind)
-                self._apply_step(step, event)
-        elif isinstance(event, ev.SignalReceived):
-            self.cancel_reason = event.payload if event.signal == "cancel" else self.cancel_reason
-        else:
-            self.status = next_run_status(self.run_id, self.status, event.kind)
-            self._apply_run(event)
+        match event:
+            case ev.StepEvent():
+                self._apply_to(self.plan.index.get(event.step), event)
+            case ev.CompensationEvent():
+                self.effects.has_begun = True
+                self._apply_to(self.plan.undo.get(self.plan.index.get(event.step, -1)), event.as_step())
+            case ev.SignalReceived():
+                self._apply_message(event)
+            case _:
+                self.status = next_run_status(self.run_id, self.status, event.kind)
+                self._apply_run(event)
+
+    def _apply_to(self, step: int | None, event: ev.StepEvent) -> None:
+        # None is a step that a changed definition has no more; whether that is allowed was asked before.
+        if step is not None:
+            self.statuses[step] = next_step_status(event.step, self.statuses[step], event.kind)
+            self._apply_step(step, event)
+
+    def _apply_message(self, event: ev.SignalReceived) -> None:
+        self.received.add(event.message_id)
+        # What comes after the end has come too late.
+        if self.status.is_final:
+            return
+        match event.signal:
+            case "cancel" if self.cancel_reason is None:
+                self.cancel_reason = event.payload
+            case "terminate":
+                self.is_terminated = True
+                self.cancel_reason = self.cancel_reason if self.cancel_reason is not None else event.payload
+            case "pause" if self.pause_reason is None:
+                self.pause_reason = event.payload
+            case _:
+                pass
 
     def _apply_run(self, event: Event) -> None:
         match event:
             case ev.RunStarted():
                 self._set_deadline(event.at)
                 self.touched = [step for step, unmet in enumerate(self.unmet) if unmet == 0]
-            case ev.RunResumed(reason=reason):
-                self._apply_resumed(retry=reason == "retry", at=event.at)
+            case ev.RunResumed():
+                self._apply_resumed(event)
             case _:
                 pass
 
-    def _apply_resumed(self, *, retry: bool, at: float) -> None:
+    def _apply_resumed(self, resumed: ev.RunResumed) -> None:
+        retry = resumed.reason == "retry"
+        self.takeovers = self.takeovers + 1 if resumed.reason == "takeover" else 0
         if retry:
-            self._set_deadline(at)
-        for step, status in enumerate(self.statuses):
+            self._set_deadline(resumed.at)
+        self._doubt_what_ran(resumed)
+        for step, node in enumerate(self.plan.nodes):
             undone = step in self.errors or self.causes.get(step) in UNDONE_CAUSES
-            self.statuses[step] = status_after_resume(status, retry=retry, undone=undone)
-            if retry and undone:
+            if self.statuses[step] is _COMPLETED and node.name in resumed.reset:
+                self.effects.doubt(step)
+            self.statuses[step] = status = status_after_resume(
+                self.statuses[step], resumed, step=node.name, undone=undone, waits=step in self.exhausted
+            )
+            if not status.is_final:
                 self.causes.pop(step, None)
-            if retry and not self.statuses[step].is_final:
-                self.failures[step] = 0
-                self.first_start.pop(step, None)
+                if retry:
+                    self.failures[step] = 0
+                    self.first_start.pop(step, None)
+        if resumed.reason == "undo":
+            for number in self.effects.try_again():
+                self.statuses[number], self.failures[number] = _PENDING, 0
         if retry:
             self.errors.clear()
+        if resumed.reason in BY_HAND:
+            self.exhausted.clear()
+            self.pause_reason = None
+        self._look_again()
+
+    def _doubt_what_ran(self, resumed: ev.RunResumed) -> None:
+        """Nobody knows how far the attempts came that were in flight when the owner before went."""
+        for step in self.running:
+            node = self.plan.nodes[step]
+            if step in self.plan.undone_by:
+                continue
+            if node.options.delivery == "at_most_once":
+                self.unknown[step] = None
+            else:
+                self.effects.doubt(step)
+        for name in resumed.rerun:
+            self.unknown.pop(self.plan.index.get(name, -1), None)
         self.running.clear()
+
+    def _look_again(self) -> None:
+        """Derive what follows from the statuses, after a resume has changed some."""
+        self.halts = {cause for cause in self.causes.values() if cause in _HALTS}
+        self.effects.forget(lambda step: self.statuses[step].is_final)
         self._count()
         self.offered.clear()
         self.is_closed = False
-        self.touched = [step for step, status in enumerate(self.statuses) if status is _PENDING]
+        self.touched = [step for step in range(len(self.plan)) if self.statuses[step] is _PENDING]
 
     def _set_deadline(self, at: float) -> None:
         self.deadline_at = None if self.plan.deadline is None else at + self.plan.deadline
@@ -247,41 +362,55 @@ class Standing:
                 self.attempts[step] = event.attempt
                 self.first_start.setdefault(step, event.at)
                 self.running[step] = None
+                self.unknown.pop(step, None)
                 self.due.pop(step, None)
                 self.offered.discard(step)
-                return
+            case ev.StepHeartbeat():
+                self.heartbeats[step] = event.progress
             case ev.StepRetrying():
-                self.running.pop(step, None)
-                self.failures[step] += 1
-                self.due[step] = event.due_at
-                heapq.heappush(self._timers, (event.due_at, step))
-                return
+                self._apply_retrying(step, event)
+            case _ if step in self.plan.undone_by:
+                self._apply_undone(step, event)
+            case _:
+                self._apply_end(step, event)
+
+    def _apply_retrying(self, step: int, event: ev.StepRetrying) -> None:
+        self.running.pop(step, None)
+        self.failures[step] += 1
+        if event.runs_on:
+            self.effects.doubt(step)
+        if event.due_at is None:
+            self.exhausted[step] = event.error
+            return
+        self.due[step] = event.due_at
+        heapq.heappush(self._timers, (event.due_at, step))
+
+    def _apply_undone(self, number: int, event: ev.StepEvent) -> None:
+        self._put_away(number)
+        self.effects.settle(self.plan.undone_by[number], event.error if isinstance(event, ev.StepFailed) else None)
+
+    def _apply_end(self, step: int, event: ev.StepEvent) -> None:
+        self._put_away(step)
+        match event:
             case ev.StepCompleted():
-                self._keep(step, event.output)
+                self.heartbeats.pop(step, None)
+                if self._unread[step]:
+                    self.outputs[step] = event.output
             case ev.StepFailed():
                 self.failures[step] += 1
                 self._blame(step, event.error)
             case ev.StepSkipped() | ev.StepCancelled():
                 self.causes[step] = event.cause
+                if event.cause in _HALTS:
+                    self.halts.add(event.cause)
             case _:
                 raise TypeError(f"no event of a step: {event!r}")
-        self._apply_end(step)
-
-    def _keep(self, step: int, output: str) -> None:
-        if self._unread[step]:
-            self.outputs[step] = output
-
-    def _blame(self, step: int, error: ErrorInfo) -> None:
-        if self.plan.nodes[step].options.required and self.cancel_reason is None:
-            self.errors[step] = error
-
-    def _apply_end(self, step: int) -> None:
-        self.running.pop(step, None)
-        self.due.pop(step, None)
-        self.first_start.pop(step, None)
-        self.offered.discard(step)
-        self.open -= 1
+        if isinstance(event, ev.StepFailed | ev.StepCancelled) and event.runs_on:
+            self.effects.doubt(step)
         completed = self.statuses[step] is _COMPLETED
+        # What was completed elsewhere, of which an attempt was never made here, is not undone here.
+        self.effects.note(step, happened=completed and event.attempt > 0)
+        self.open -= 1
         for child in self.plan.children[step]:
             self.unmet[child] -= 1
             if completed and step not in self.plan.gates.get(child, ()):
@@ -289,6 +418,20 @@ class Standing:
             self.touched.append(child)
         if step not in self.errors and self.causes.get(step) not in UNDONE_CAUSES:
             self._release(step)
+
+    def _put_away(self, step: int) -> None:
+        """An end has come: nothing of what was kept for further attempts is needed."""
+        self.takeovers = 0
+        self.running.pop(step, None)
+        self.due.pop(step, None)
+        self.first_start.pop(step, None)
+        self.unknown.pop(step, None)
+        self.exhausted.pop(step, None)
+        self.offered.discard(step)
+
+    def _blame(self, step: int, error: ErrorInfo) -> None:
+        if self.plan.nodes[step].options.required and self.cancel_reason is None:
+            self.errors[step] = error
 
     def _vote(self, child: int) -> None:
         self.done[child] += 1
@@ -323,6 +466,6 @@ class Standing:
             self.open += not self.statuses[step].is_final
             self.unmet[step] = sum(1 for parent in parents if not self.statuses[parent].is_final)
             self.done[step] = sum(1 for p in parents if self.statuses[p] is _COMPLETED and p not in gates)
-        for step, node in enumerate(self.plan.nodes):
-            if node.options.cancel_rest and self._needs_no_more(step):
+        for step in range(size):
+            if self.plan.nodes[step].options.cancel_rest and self._needs_no_more(step):
                 self.spared.update(filter(self._is_spared, self.plan.parents[step]))

@@ -46,15 +46,20 @@ _P, _R, _W = StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING
 
 STEP_TRANSITIONS: dict[tuple[StepStatus, str], StepStatus] = {
     (_P, events.StepStarted.kind): _R,
+    # Somebody gave the output, or it is that of the run from which this one was forked.
+    (_P, events.StepCompleted.kind): StepStatus.COMPLETED,
     (_P, events.StepFailed.kind): StepStatus.FAILED,
     (_P, events.StepSkipped.kind): StepStatus.SKIPPED,
     (_P, events.StepCancelled.kind): StepStatus.CANCELLED,
+    (_R, events.StepHeartbeat.kind): _R,
     (_R, events.StepCompleted.kind): StepStatus.COMPLETED,
     (_R, events.StepRetrying.kind): _W,
     (_R, events.StepFailed.kind): StepStatus.FAILED,
     (_R, events.StepSkipped.kind): StepStatus.SKIPPED,
     (_R, events.StepCancelled.kind): StepStatus.CANCELLED,
     (_W, events.StepStarted.kind): _R,
+    # No time is left for the attempt that was due, and somebody is to say how it goes on.
+    (_W, events.StepRetrying.kind): _W,
     (_W, events.StepFailed.kind): StepStatus.FAILED,
     (_W, events.StepCancelled.kind): StepStatus.CANCELLED,
 }
@@ -70,6 +75,8 @@ RUN_TRANSITIONS: dict[tuple[RunStatus, str], RunStatus] = {
     (RunStatus.PAUSED, events.RunResumed.kind): RunStatus.RUNNING,
     (RunStatus.PAUSED, events.RunCancelled.kind): RunStatus.CANCELLED,
     (RunStatus.FAILED, events.RunResumed.kind): RunStatus.RUNNING,
+    # What could not be undone is tried again.
+    (RunStatus.CANCELLED, events.RunResumed.kind): RunStatus.RUNNING,
 }
 """(where a run is, what happens to it) -> where it is then. A pair that is not here may not happen."""
 
@@ -104,13 +111,24 @@ UNDONE_CAUSES = frozenset({"failure", "deadline"})
 """The causes of skips and cancellations that a resume of the failed run undoes."""
 
 
-def status_after_resume(status: StepStatus, *, retry: bool, undone: bool) -> StepStatus:
+BY_HAND = frozenset({"retry", "undo"})
+"""The reasons of a resume that somebody asked for."""
+
+
+def status_after_resume(
+    status: StepStatus, resumed: events.RunResumed, *, step: str, undone: bool, waits: bool
+) -> StepStatus:
     """
     Where a step is after `run.resumed`.
 
-    An attempt in flight died with the owner before, so the step is to run again. With `retry` so is a step whose end
-    was the failure of the run or came from it (`undone`).
+    An attempt in flight died with the owner before, so the step is to run again.
+
+    Args:
+        undone: Whether its end was the failure of the run or came from it: a retry undoes that.
+        waits: Whether it waits for somebody to resume the run.
     """
-    if status is StepStatus.RUNNING or (retry and undone and status.is_final):
+    if status is StepStatus.RUNNING or step in resumed.reset:
+        return StepStatus.PENDING
+    if resumed.reason == "retry" and (waits or (undone and status.is_final)):
         return StepStatus.PENDING
     return status

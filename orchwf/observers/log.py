@@ -6,10 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from ..core.events import (
+    CompensationEvent,
+    CompensationFailed,
     ErrorInfo,
     Event,
     RunCancelled,
     RunFailed,
+    RunPaused,
     RunResumed,
     SignalReceived,
     StepCancelled,
@@ -26,6 +29,10 @@ _LOGGER = logging.getLogger("orchwf")
 _LOGGER.addHandler(logging.NullHandler())
 _LEVELS = {
     "run.failed": logging.ERROR,
+    "run.paused": logging.WARNING,
+    "compensation.failed": logging.ERROR,
+    # There may be one a second.
+    "step.heartbeat": logging.DEBUG,
     "step.failed": logging.ERROR,
     "step.retrying": logging.WARNING,
 }
@@ -59,16 +66,18 @@ class LogObserver:
 
 def _fields(run: RunRecord, event: Event) -> dict[str, object]:
     fields: dict[str, object] = {"run_id": run.id, "workflow": run.workflow, "seq": event.seq}
-    if isinstance(event, StepEvent):
+    if isinstance(event, StepEvent | CompensationEvent):
         fields.update(step=event.step, attempt=event.attempt)
     match event:
         case StepRetrying(error=ErrorInfo() as error, delay=delay):
-            fields.update(error=error.headline, delay=round(delay, 3))
+            fields.update(error=error.headline, delay=None if delay is None else round(delay, 3))
+        case CompensationFailed(error=error, delay=delay):
+            fields.update(error=error.headline, delay=None if delay is None else round(delay, 3))
         case StepFailed(error=ErrorInfo() as error):
             fields.update(error=error.headline)
         case RunFailed(error=str() as text, steps=steps):
             fields.update(error=text, steps=list(steps))
-        case StepSkipped() | StepCancelled() | RunCancelled() | RunResumed():
+        case StepSkipped() | StepCancelled() | RunCancelled() | RunPaused() | RunResumed():
             fields.update(reason=event.reason)
         case SignalReceived(signal=signal):
             fields.update(signal=signal)

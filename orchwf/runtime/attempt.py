@@ -1,10 +1,12 @@
 """One try of one step: user code in, an outcome (a value) out."""
 
 import asyncio
+import contextlib
 import inspect
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
+from typing import Any
 
 import attrs
 
@@ -15,9 +17,13 @@ from ..core.options import seconds
 from ..core.outcome import Outcome, Raised, Returned, SkippedItself, Stopped
 from ..errors import BadOptionError, EncodingError, NonRetryable, RetryAfter, Skip, StepTimeoutError
 from .failure import describe_error, without_ours
+from .heart import Heart
 
 _PATIENCE = 5.0
-"""Seconds that a coroutine has to end after it got CancelledError; then it is left alone."""
+"""Seconds that a coroutine has to end after it got CancelledError; then it is closed, as by Python at its exit."""
+
+_LAST_PATIENCE = 1.0
+"""The same when the orchestrator closes."""
 
 
 def _nothing() -> None:
@@ -26,6 +32,9 @@ def _nothing() -> None:
 
 Ending = tuple[Outcome, BaseException | None]
 """How an attempt ended, and what was raised (None if nothing was)."""
+
+Stopping = tuple[Stopped | Raised, BaseException | None]
+"""The same, of one that was ended from outside."""
 
 
 @attrs.define(eq=False)
@@ -45,7 +54,9 @@ class Attempt:
         limit: Seconds it may take; None for no limit.
         is_total: Whether `limit` is what was left of `total_timeout`.
         later: Calls back after so many seconds; returns what revokes that.
+        soon: Calls back on the loop; may be called from any thread.
         report: Is told, once and on the loop, how it ended.
+        pulse: Is told of heartbeats, on the loop.
     """
 
     node: Node
@@ -59,17 +70,31 @@ class Attempt:
     limit: float | None
     is_total: bool
     later: Callable[[float, Callable[[], None]], Callable[[], None]]
+    soon: Callable[[Callable[[], None]], object]
     report: Callable[["Attempt", Ending], None]
+    pulse: Callable[["Attempt", str], None]
+    last_heartbeat: str | None = None
     task: asyncio.Task[None] | None = None
     is_over: bool = False
+    heart: "Heart" = attrs.field(init=False)
     _has_begun: bool = False
-    _wants_end: Ending | None = None
+    _wants_end: Stopping | None = None
+    _body: Coroutine[Any, Any, object] | None = None
     _revoke: Callable[[], None] = _nothing
+
+    def __attrs_post_init__(self) -> None:
+        self.heart = Heart(
+            limit=self.node.options.heartbeat_timeout, codec=self.codec, later=self.later, soon=self.soon,
+            write=lambda progress: self.pulse(self, progress), stopped=self._heart_stopped,
+        )  # fmt: skip
+        last = None if self.last_heartbeat is None else self.codec.decode(self.last_heartbeat)
+        self.context.listen(self.heart.beat, last)
 
     def limit_time(self) -> None:
         """Let the time that the attempt may take begin."""
         if self.limit is not None:
             self._revoke = self.later(self.limit, self.expire)
+        self.heart.start()
 
     async def run(self) -> None:
         """Run a coroutine body here."""
@@ -78,6 +103,7 @@ class Attempt:
             with running_in(self.context):
                 args, kwargs = self._bind()
                 result = self.node.function(*args, **kwargs)  # type: ignore[misc]
+                self._body = result if inspect.iscoroutine(result) else None
                 # A plain wrapper around a coroutine function may give either.
                 ending = self._returned(await result if inspect.isawaitable(result) else result)
         except asyncio.CancelledError as error:
@@ -105,6 +131,10 @@ class Attempt:
         submit(lambda: box.append(variables.run(self._call)), lambda: self.end(box[0]))
 
     def _call(self) -> Ending:
+        # `stop` looks the other way round: either it learns that the body runs, or this that it must not.
+        self._has_begun = True
+        if self._wants_end is not None:
+            return self._wants_end
         try:
             with running_in(self.context):
                 args, kwargs = self._bind()
@@ -113,37 +143,71 @@ class Attempt:
         except BaseException as error:
             return self._raised(error)
 
-    def stop(self, ending: Ending | None = None) -> None:
+    def stop(self, ending: Stopping | None = None, *, patience: float | None = None) -> None:
         """
         End this attempt from outside: it counts as stopped, or as the ending given.
 
-        A coroutine gets CancelledError and the attempt is over when it has ended, or after five seconds. A thread
-        cannot be stopped: it runs on, the attempt is over at once, and what it returns is dropped.
+        A coroutine gets CancelledError, and the attempt is over when it has ended. One that has not after some seconds
+        is closed. A thread cannot be stopped: it runs on, the attempt is over at once, and what it returns is dropped.
+
+        Args:
+            patience: How many seconds it has to end.
         """
         if self._wants_end is not None or self.is_over:
             return
         wanted = self._wants_end = ending or (Stopped(), None)
         self.context.cancel()
-        if self.task is not None:
-            self.task.cancel()
+        if self.task is None:
+            outcome, error = wanted
+            self.end((attrs.evolve(outcome, runs_on=self._has_begun), error))
+            return
+        self.task.cancel()
         if self._has_begun:
             self._revoke()
-            self._revoke = self.later(_PATIENCE, lambda: self.end(wanted))
+            self._revoke = self.later(_PATIENCE if patience is None else patience, self._close)
         else:
             self.end(wanted)
+
+    def close_soon(self) -> None:
+        """Stop it, and drop how it ends: the engine ends, and the run will be resumed without it."""
+        self.report = _drop
+        self._wants_end = None
+        self.stop(patience=_LAST_PATIENCE)
+
+    def _close(self) -> None:
+        """End a coroutine that goes on though it was cancelled."""
+        if self._wants_end is not None:
+            self.end(self._wants_end)
+        if self._body is not None and self.task is not None:
+            # It may be in the midst of a call to us, or await something while it is closed. What it raises is nobody's.
+            with contextlib.suppress(Exception):
+                self._body.close()
+            # It waits for what nobody will tell it any more.
+            self.task.cancel()
 
     def expire(self) -> None:
         """End this attempt because its time is up."""
         option, value = "timeout", self.node.options.timeout
         if self.is_total:
             option, value = "total_timeout", self.node.options.total_timeout
-        error = StepTimeoutError(
+        self._time_out(
             f"step {self.node.name!r} took longer than its {option} of {value or 0:g} s"
-            + (f" (all {self.number} attempts together)" if self.is_total else f" (attempt {self.number})")
+            + (f" (all {self.number} attempts together)" if self.is_total else f" (attempt {self.number})"),
+            is_last=self.is_total,
         )
+
+    def _heart_stopped(self) -> None:
+        self._time_out(
+            f"step {self.node.name!r} gave no heartbeat for {self.node.options.heartbeat_timeout or 0:g} s "
+            f"(attempt {self.number})",
+            is_last=False,
+        )
+
+    def _time_out(self, message: str, *, is_last: bool) -> None:
+        error = StepTimeoutError(message)
         outcome = Raised(
             error=describe_error(error),
-            retryable=not self.is_total and self.node.options.retry.allows(error),
+            retryable=not is_last and self.node.options.retry.allows(error),
             spread=random.random(),
         )
         self.stop((outcome, error))
@@ -154,6 +218,7 @@ class Attempt:
             return
         self.is_over = True
         self._revoke()
+        self.heart.stop()
         self.report(self, ending)
 
     def _bind(self) -> tuple[list[object], dict[str, object]]:
@@ -215,3 +280,7 @@ class Attempt:
             Raised(error=describe_error(error), retryable=retryable, retry_after=retry_after, spread=random.random()),
             error,
         )
+
+
+def _drop(attempt: Attempt, ending: Ending) -> None:
+    """What an attempt reports after the engine has ended: the run will be resumed without it."""

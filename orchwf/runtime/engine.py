@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from ..core.events import Event, StepCompleted, StepStarted
+from ..core.events import CompensationStarted, Event, StepCompleted, StepStarted
 from ..core.machine import Turn
-from ..core.outcome import Ended, Granted, Happening
+from ..core.outcome import Beat, Ended, Granted, Happening
 from ..errors import StoreBusyError, StoreError
 from ..ports import Append, Clock, Observer, Store
 from .attempt import Attempt, Ending
@@ -57,6 +57,7 @@ class Engine:
         self.failure: BaseException | None = None
         self._observers = observers
         self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
         self._threads = Threads()
         self._free = max_concurrency
         self._ready: list[_Ready] = []
@@ -122,8 +123,7 @@ class Engine:
         finally:
             self.is_stopped = True
             for attempt in self.in_flight:
-                attempt.report = _drop
-                attempt.stop()
+                attempt.close_soon()
             for execution in self.executions.values():
                 execution.left.set()
                 execution.changed.set()
@@ -182,7 +182,7 @@ class Engine:
         if due_at is not None and due_at != self._armed.get(execution):
             heapq.heappush(self._timers, (due_at, age, execution))
         self._armed[execution] = due_at
-        starts = sum(isinstance(event, StepStarted) for event in turn.events)
+        starts = sum(isinstance(event, StepStarted | CompensationStarted) for event in turn.events)
         grants = sum(isinstance(happening, Granted) for happening in happened)
         self._free += grants - starts
 
@@ -216,12 +216,10 @@ class Engine:
         summary = execution.summary_of(events)
         if not execution.is_new:
             return Append(
-                run_id=execution.record.id, expected=execution.written, events=events, summary=summary,
-                definition=execution.definition,
+                run_id=execution.record.id, expected=execution.written, events=events, owner=execution.record.owner,
+                summary=summary, releases=execution.is_over, definition=execution.definition,
             )  # fmt: skip
-        record = execution.record
-        if summary is not None:
-            record = attrs.evolve(record, status=summary.status, ended_at=summary.ended_at, error=summary.error)
+        record = execution.record if summary is None else execution.summarised(summary)
         return Append(run_id=record.id, expected=0, events=events, create=record, definition=execution.definition)
 
     # Telling and doing.
@@ -231,16 +229,13 @@ class Engine:
             if trouble is None:
                 self._do(written)
             else:
-                self._let_go(written.execution, trouble)
+                self.let_go(written.execution, trouble)
 
     def _do(self, written: _Written) -> None:
         execution, events = written.execution, written.events
         summary = execution.summary_of(events)
         if summary is not None:
-            execution.record = attrs.evolve(
-                execution.record, status=summary.status, fingerprint=summary.fingerprint,
-                ended_at=summary.ended_at, error=summary.error,
-            )  # fmt: skip
+            execution.record = execution.summarised(summary)
         execution.written = events[-1].seq
         execution.is_new, execution.definition = False, None
         if not execution.created.done():
@@ -249,29 +244,35 @@ class Engine:
         changed, execution.changed = execution.changed, asyncio.Event()
         changed.set()
         for event in events:
-            if isinstance(event, StepStarted):
-                self._start(execution, event)
-            elif isinstance(event, StepCompleted):
-                execution.raised.pop(event.step, None)
+            match event:
+                case StepStarted():
+                    self._start(execution, execution.plan.index[event.step], event.attempt)
+                case CompensationStarted():
+                    self._start(execution, execution.plan.undo[execution.plan.index[event.step]], event.attempt)
+                case StepCompleted():
+                    execution.raised.pop(execution.plan.index[event.step], None)
+                case _:
+                    pass
         self._stop_unwanted(execution)
-        if execution.machine.run.status.is_final:
-            self._let_go(execution, None)
+        if execution.is_over:
+            self.let_go(execution, None)
 
     def _stop_unwanted(self, execution: Execution) -> None:
         for step in execution.machine.run.unwanted():
             if step in execution.attempts:
                 execution.attempts[step].stop()
 
-    def _start(self, execution: Execution, event: StepStarted) -> None:
-        machine = execution.machine
-        step = machine.run.plan.index[event.step]
-        node = machine.run.plan.nodes[step]
-        limit, is_total = machine.run.time_left(step, self.clock.now())
+    def _start(self, execution: Execution, step: int, number: int) -> None:
+        run = execution.machine.run
+        node = run.plan.nodes[step]
+        limit, is_total = run.time_left(step, self.clock.now())
         attempt = Attempt(
-            node=node, step=step, number=event.attempt, context=execution.context_for(node, event.attempt),
+            node=node, step=step, number=number, context=execution.context_for(step, number),
             instance=execution.instance, outputs=execution.outputs_for(node), types=execution.type_of,
             codec=execution.codec, limit=limit, is_total=is_total, later=self._later,
+            soon=self._loop.call_soon_threadsafe, last_heartbeat=run.heartbeats.get(step),
             report=lambda attempt, ending: self._ended(execution, attempt, ending),
+            pulse=lambda attempt, progress: self.tell_run(execution, Beat(attempt.step, attempt.number, progress)),
         )  # fmt: skip
         execution.attempts[step] = attempt
         attempt.limit_time()
@@ -288,11 +289,14 @@ class Engine:
         del execution.attempts[attempt.step]
         self._free += 1
         if error is not None:
-            execution.raised[attempt.node.name] = error
+            execution.raised[attempt.step] = error
+        if attempt.heart.unwritten is not None:
+            # What was told last is there for the next attempt.
+            self.tell_run(execution, Beat(attempt.step, attempt.number, attempt.heart.unwritten))
         self.tell_run(execution, Ended(attempt.step, attempt.number, outcome))
 
-    def _let_go(self, execution: Execution, trouble: BaseException | None) -> None:
-        """Execute this run no longer: it has ended, somebody else owns it, or it could not be created."""
+    def let_go(self, execution: Execution, trouble: BaseException | None) -> None:
+        """Execute this run no longer: it has ended or pauses, somebody else owns it, or it could not be created."""
         for attempt in list(execution.attempts.values()):
             attempt.stop()
         self.executions.pop(execution.record.id, None)
@@ -308,8 +312,4 @@ class Engine:
     def _give_up(self, error: BaseException) -> None:
         self.failure = error
         for execution in list(self.executions.values()):
-            self._let_go(execution, error)
-
-
-def _drop(attempt: Attempt, ending: Ending) -> None:
-    """What an attempt reports after the engine has ended: the run will be resumed without it."""
+            self.let_go(execution, error)

@@ -12,7 +12,7 @@ from ..context import StepContext
 from ..core.codec import Codec
 from ..core.dag import Dag
 from ..core.definition import Node
-from ..core.events import Event, RunCancelled, RunCompleted, RunFailed, RunResumed, RunStarted
+from ..core.events import Event, RunCancelled, RunCompleted, RunFailed, RunPaused, RunResumed, RunStarted
 from ..core.machine import Machine, Verdict
 from ..core.outcome import Happening
 from ..core.plan import Plan, argument_steps
@@ -63,7 +63,7 @@ class Execution:
         definition: The JSON text of the definition, if the store may not have it yet.
         happened: What the machine is to be told in the next turn.
         attempts: Step number -> the attempt in flight.
-        raised: Step name -> what its last attempt raised, for `__cause__`.
+        raised: Step, or compensation -> what its last attempt raised, for `__cause__`. They are numbers of the plan.
         variables: The context variables its bodies see: those of whoever started it.
         created: Is set once the store has it; carries the error if that failed.
         left: Is set once it is not executed here any more, whatever the reason.
@@ -81,7 +81,7 @@ class Execution:
     definition: str | None = None
     happened: list[Happening] = attrs.field(factory=list)
     attempts: dict[int, Attempt] = attrs.field(factory=dict)
-    raised: dict[str, BaseException] = attrs.field(factory=dict)
+    raised: dict[int, BaseException] = attrs.field(factory=dict)
     variables: contextvars.Context = attrs.field(factory=contextvars.copy_context)
     created: asyncio.Future[None] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
     left: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -95,6 +95,12 @@ class Execution:
     def __attrs_post_init__(self) -> None:
         self.machine = Machine(self.record.id, self.plan, self.judge)
         self.codec = codec_of(self.dag)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody has to execute it: it has ended, or waits for somebody to resume it."""
+        status = self.machine.run.status
+        return status.is_final or status is RunStatus.PAUSED
 
     def instance(self) -> object:
         """
@@ -124,13 +130,14 @@ class Execution:
                 found[name] = text
         return found
 
-    def context_for(self, node: Node, number: int) -> StepContext:
-        """What the body of this attempt may know of itself."""
-        step = self.machine.run.plan.index[node.name]
-        left = max(0, node.options.retry.max_retries - self.machine.run.failures[step])
+    def context_for(self, step: int, number: int) -> StepContext:
+        """What the body of this attempt of a step, or compensation, may know of itself."""
+        run = self.machine.run
+        node = run.plan.nodes[step]
+        left = max(0, node.options.retry.max_retries - run.failures[step])
         return StepContext(
             run_id=self.record.id, workflow=self.record.workflow, step=node.name, attempt=number,
-            max_attempts=number + left, metadata=self.record.metadata,
+            max_attempts=number + left, metadata=self.record.metadata, compensates=step in run.plan.undone_by,
         )  # fmt: skip
 
     def judge(self, node: Node) -> Verdict:
@@ -145,7 +152,7 @@ class Execution:
             return None if when is None or when(self.instance()) else "runs only for other inputs"
         # Foreign code: a predicate of the user's.
         except Exception as error:
-            self.raised[node.name] = error
+            self.raised[self.plan.index[node.name]] = error
             return describe_error(error)
 
     def _lookup(self, ref: Ref[Any]) -> object:
@@ -154,6 +161,13 @@ class Execution:
             if text is not None:
                 return self.codec.decode(text, self.type_of(alternative.name))
         return MISSING
+
+    def summarised(self, summary: Summary) -> RunRecord:
+        """Its record with this summary; without an owner if nobody has to execute it any more."""
+        return attrs.evolve(
+            self.record, status=summary.status, fingerprint=summary.fingerprint, ended_at=summary.ended_at,
+            error=summary.error, owner=None if self.is_over else self.record.owner,
+        )  # fmt: skip
 
     def summary_of(self, events: list[Event]) -> Summary | None:
         """What these events change in the summary; None if nothing."""
@@ -166,6 +180,8 @@ class Execution:
                     return Summary(status=status, fingerprint=fingerprint, ended_at=event.at, error=error)
                 case RunCancelled(reason=reason):
                     return Summary(status=status, fingerprint=fingerprint, ended_at=event.at, error=reason)
+                case RunPaused(reason=reason):
+                    return Summary(status=status, fingerprint=fingerprint, error=reason)
                 case RunStarted(fingerprint=fingerprint) | RunResumed(fingerprint=fingerprint):
                     return Summary(status=RunStatus.RUNNING, fingerprint=fingerprint)
                 case _:

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
 from ..core.events import Event
-from ..core.history import History, StepRecord
+from ..core.history import StepRecord
 from ..core.options import Duration, seconds
-from ..core.state import RunStatus
+from ..core.state import RunStatus, StepStatus
 from ..errors import (
     RecordedError,
     RunCancelled,
     RunError,
     RunFailed,
     RunInterruptedError,
-    StoreError,
+    RunPaused,
     UsageError,
     WaitTimeoutError,
     resume_command,
@@ -55,7 +55,9 @@ class RunHandle(Generic[W]):
         machine, dag = self._execution.machine, self._execution.dag
         steps = {
             node.name: StepRecord(node.name, status)
-            for node, status in zip(machine.run.plan.nodes, machine.run.statuses, strict=True)
+            for node, status in zip(
+                dag.nodes.values(), map(machine.run.statuses.__getitem__, machine.run.plan.order), strict=True
+            )
         }
         return mimebundle_of(dag, steps, f"run {self.id}: {machine.run.status}, {count_statuses(steps.values())}")
 
@@ -92,28 +94,53 @@ class RunHandle(Generic[W]):
 
         Raises:
             RunFailed: it failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all.
-            RunCancelled: it was cancelled.
+            RunCancelled: it was cancelled; `__cause__` is what kept it from being undone, if anything did.
+            RunPaused: it waits for somebody to resume it.
             RunInterruptedError: the orchestrator was closed, or the store was lost, before it ended.
         """
         result = await self.wait()
-        if result.status is RunStatus.FAILED:
-            raise self._failure(result) from self._cause(result)
-        if result.status is RunStatus.CANCELLED:
-            raise RunCancelled(self.id, result.workflow, result.error)
-        return result
+        match result.status:
+            case RunStatus.FAILED:
+                raise self._failure(result) from self._cause(result)
+            case RunStatus.CANCELLED:
+                raise RunCancelled(self.id, result.workflow, result.error) from self._cause(result)
+            case RunStatus.PAUSED:
+                raise RunPaused(self.id, result.workflow, result.error, store=self._runs.store.url)
+            case _:
+                return result
 
     async def cancel(self, reason: str = "") -> None:
         """
-        Ask that the run ends: coroutines get CancelledError, steps that join `"settled"` still run.
+        Ask that the run ends: coroutines get CancelledError, steps that join `"settled"` run, then compensations.
 
         The request is durable when this returns, whoever executes the run. A run that has ended stays as it is.
 
         Raises:
             UsageError: the reason is no text.
         """
+        await self._ask("cancel", reason)
+
+    async def terminate(self, reason: str = "") -> None:
+        """
+        Ask that the run ends at once: nothing of it runs any more, neither what cleans up nor what undoes.
+
+        Otherwise as `cancel`. A run that nobody executes needs no code for it.
+        """
+        await self._ask("terminate", reason)
+
+    async def pause(self, reason: str = "") -> None:
+        """
+        Ask that the run pauses: what runs may end, and nothing new starts until somebody resumes it.
+
+        Otherwise as `cancel`. `wait` returns when it is paused.
+        """
+        await self._ask("pause", reason)
+
+    async def _ask(self, signal: str, reason: str) -> None:
         if not isinstance(reason, str):
-            raise UsageError(f"the reason of a cancellation is text, not {reason!r}")
-        await self._runs.ask_to_cancel(self.id, reason)
+            what = {"cancel": "cancellation", "terminate": "termination"}.get(signal, signal)
+            raise UsageError(f"the reason of a {what} is text, not {reason!r}")
+        await self._runs.ask(self.id, signal, reason)
 
     async def steps(self) -> dict[str, StepRecord]:
         """Step name -> what became of it so far, of all steps of the workflow, in topological order."""
@@ -182,12 +209,7 @@ class RunHandle(Generic[W]):
 
     async def _result(self) -> RunResult[W]:
         record = await self._runs.record(self.id)
-        history, after = History(self.id), 0
-        while page := await self._runs.store.read(self.id, after=after, limit=_PAGE * 10):
-            history.extend(page)
-            after = page[-1].seq
-        if not after:
-            raise StoreError(f"the log of run {self.id!r} is empty in {self._runs.store.url}: the store is damaged")
+        history = await self._runs.history(record)
         dag = self._execution.dag if self._execution is not None else await self._runs.dag_to_show(record)
         return RunResult(record, history, dag)
 
@@ -210,13 +232,24 @@ class RunHandle(Generic[W]):
         return "\n".join(line.text for line in lines)
 
     def _cause(self, result: RunResult[W]) -> BaseException | None:
-        causes = [self._raised(result.steps[name]) for name in result.failed_steps]
+        causes = [self._raised(result.steps[name], self._number(name)) for name in result.failed_steps]
+        for name, record in result.steps.items():
+            undoing = record.compensation
+            if undoing is not None and undoing.status is StepStatus.FAILED:
+                number = self._number(name)
+                undo = self._execution.plan.undo.get(number) if self._execution and number is not None else None
+                cause = self._raised(undoing, undo)
+                cause.add_note(f"step {name!r} could not be undone")
+                causes.append(cause)
         if len(causes) < 2:
             return causes[0] if causes else None
         return BaseExceptionGroup(f"{len(causes)} steps of run {self.id!r} failed", causes)
 
-    def _raised(self, record: StepRecord) -> BaseException:
-        raised = self._execution.raised.get(record.name) if self._execution is not None else None
+    def _number(self, name: str) -> int | None:
+        return self._execution.plan.index.get(name) if self._execution is not None else None
+
+    def _raised(self, record: StepRecord, number: int | None) -> BaseException:
+        raised = self._execution.raised.get(number) if self._execution is not None and number is not None else None
         if raised is not None:
             return raised
         error = record.error

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import attrs
 
+from ..ports import RunRecord
+
 
 @attrs.frozen
 class Owner:
@@ -44,6 +46,15 @@ def parse_owner(text: str) -> Owner:
 def this_process(key: str) -> Owner:
     """An owner in this process."""
     return Owner(_host(), os.getpid(), _birth(os.getpid()) or "", key)
+
+
+def is_abandoned(record: RunRecord) -> bool:
+    """
+    Whether nobody executes this run any more, if anybody did.
+
+    Its owner has let go, or let its lease run out, or is known to be dead: that is known at once, on the same host.
+    """
+    return record.owner is None or record.has_lapsed or is_dead(parse_owner(record.owner))
 
 
 def is_dead(owner: Owner) -> bool:

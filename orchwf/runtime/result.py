@@ -57,7 +57,9 @@ class RunResult(Generic[W]):
         status: Where it is.
         outputs: Step name -> output, of the steps that completed.
         steps: Step name -> what became of it, of all steps of the workflow, in topological order.
-        error: The headline of the failure, or the reason of the cancellation; empty otherwise.
+        error: The headline of the failure, or the reason of the cancellation or of the pause; empty otherwise.
+        compensation: `done` if what had to be undone is, `failed` if not all of it; empty if there was nothing.
+        forked_from: The id of the run that it was forked from; None if from none.
         started_at, ended_at: When (aware, UTC); None before.
         duration: Seconds from start to end; None if it has not ended.
         metadata, tags: What was given along.
@@ -70,6 +72,8 @@ class RunResult(Generic[W]):
         self.metadata = record.metadata
         self.tags = record.tags
         self.error = history.error or history.reason
+        self.compensation = history.compensation
+        self.forked_from = history.origin or None
         self.failed_steps = history.failed_steps
         self.started_at = instant(history.started_at)
         self.ended_at = instant(history.ended_at)

@@ -1,4 +1,4 @@
-"""Runs of one orchestrator: started, taken up, resumed."""
+"""Runs of one orchestrator: started, forked, taken up, resumed."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from ..core.adoption import changed_inputs, reusable
+from ..core.codec import Codec
 from ..core.dag import Dag, dag_of
 from ..core.events import Event, RunStarted
-from ..core.outcome import Begun, CancelAsked, TakenUp
-from ..core.plan import Plan
-from ..core.state import RunStatus
+from ..core.history import History
+from ..core.outcome import Asked, Begun, TakenUp
+from ..core.state import RunStatus, StepStatus
 from ..errors import (
     ConflictError,
     NotResumableError,
@@ -25,59 +27,64 @@ from ..errors import (
     UsageError,
     WorkflowChangedError,
 )
-from ..ports import Clock, Message, RunQuery, RunRecord, Store
+from ..ports import Clock, Message, RunRecord, Store
+from .answers import Answers
+from .arguments import checked_metadata, checked_run_id, checked_tags
 from .engine import Engine
 from .execution import Execution, encode_inputs
-from .owner import Owner, is_dead, parse_owner
+from .owner import Owner, is_abandoned, parse_owner
+from .registry import Registry
 
 _LOGGER = logging.getLogger("orchwf")
 _PAGE = 10_000
-_RUNS = 1_000
-_LISTEN_EVERY = 0.5
+ENDING = ("cancel", "terminate")
+"""The signals for which a run that nobody executes is taken up."""
 
 
 class Runs:
     """
-    Brings runs into the engine: new ones, and those whose owner is gone.
+    Brings runs into the engine: new ones, and those that nobody executes.
 
     Attributes:
         store: Where they are kept.
         engine: What executes them.
         clock: Where time comes from.
         owner: Who this orchestrator is to others.
+        registry: The workflows that it knows.
+        poked: Is set when somebody should look for messages at once.
     """
 
-    def __init__(self, store: Store, engine: Engine, clock: Clock, owner: Owner, workflows: Sequence[type]) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, clock: Clock, owner: Owner, registry: Registry, *, most_takeovers: int
+    ) -> None:
         self.store = store
         self.engine = engine
         self.owner = owner
         self.clock = clock
-        self._plans: dict[Dag, Plan] = {}
-        self._workflows: dict[str, Dag] = {}
-        self._poked = asyncio.Event()
+        self.registry = registry
+        self.poked = asyncio.Event()
+        self._most_takeovers = most_takeovers
         self._taking_up = asyncio.Lock()
-        for workflow in workflows:
-            self._register(workflow)
+        self._told: set[str] = set()
 
-    # Workflows.
+    # Looking.
 
-    def _register(self, workflow: type) -> None:
-        dag = dag_of(workflow)
-        known = self._workflows.setdefault(dag.name, dag)
-        if known is not dag:
-            raise UsageError(
-                f"two workflows are called {dag.name!r}: {known.entrypoint} and {dag.entrypoint}; "
-                "give one of them another name with @workflow(name=...)"
-            )
+    async def record(self, run_id: str) -> RunRecord:
+        """
+        The summary of a run.
 
-    def dag_for(self, record: RunRecord) -> Dag | None:
-        """The definition with which this orchestrator would execute the run; None if it does not know the workflow."""
-        execution = self.engine.executions.get(record.id)
-        return execution.dag if execution is not None else self._workflows.get(record.workflow)
+        Raises:
+            RunNotFoundError: there is none of this id.
+        """
+        record = await self.store.get(run_id)
+        if record is None:
+            raise RunNotFoundError(run_id, self.store.url)
+        return record
 
     async def dag_to_show(self, record: RunRecord) -> Dag | None:
         """The definition for pictures and results: the one known here, else the one in the store, without code."""
-        dag = self.dag_for(record)
+        execution = self.engine.executions.get(record.id)
+        dag = execution.dag if execution is not None else self.registry.find(record)
         return dag if dag is not None else await self.stored_dag(record.fingerprint)
 
     async def stored_dag(self, fingerprint: str) -> Dag | None:
@@ -85,11 +92,12 @@ class Runs:
         text = await self.store.definition(fingerprint)
         return None if text is None else Dag.from_dict(json.loads(text))
 
-    def _plan(self, dag: Dag) -> Plan:
-        plan = self._plans.get(dag)
-        if plan is None:
-            plan = self._plans[dag] = Plan(dag)
-        return plan
+    def is_orphan(self, record: RunRecord) -> bool:
+        """Whether nobody executes this run, which goes on by itself."""
+        if record.status is not RunStatus.RUNNING or record.id in self.engine.executions:
+            return False
+        # Ours, and not executed here: it was let go in trouble.
+        return record.owner == str(self.owner) or is_abandoned(record)
 
     # Starting.
 
@@ -111,26 +119,84 @@ class Runs:
             name = workflow.__name__
             raise UsageError(f"start() takes an instance with its inputs, {name}(...), not the class {name}")
         dag = dag_of(type(workflow))
-        # A class that was defined again, as in a notebook, is a new version of it from now on.
-        self._workflows[dag.name] = dag
-        record = RunRecord(
-            id=checked_run_id(run_id), workflow=dag.name, version=dag.version, fingerprint=dag.fingerprint,
-            entrypoint=dag.entrypoint, status=RunStatus.RUNNING, metadata=checked_metadata(metadata),
-            tags=dict.fromkeys(dag.options.tags, "") | checked_tags(tags),
-            created_at=self.clock.now(), owner=str(self.owner),
-        )  # fmt: skip
+        self.registry.replace(dag)
+        run_id, metadata = checked_run_id(run_id), checked_metadata(metadata)
+        labels = dict.fromkeys(dag.options.tags, "") | checked_tags(tags)
         self._check_engine()
-        if (other := self.engine.executions.get(record.id)) is not None:
+        if (other := self.engine.executions.get(run_id)) is not None:
             # Whoever attaches to it looks for it in the store.
             await self._until_written(other)
-            raise RunExistsError(record.id)
+            raise RunExistsError(run_id)
         inputs = encode_inputs(dag, workflow)
-        execution = Execution(record, dag, self._plan(dag), inputs)
+        begun = Begun(dag.name, dag.version, dag.fingerprint, inputs)
+        return await self._create(dag, run_id, begun, metadata, labels)
+
+    async def _create(
+        self, dag: Dag, run_id: str, begun: Begun, metadata: Mapping[str, object], tags: Mapping[str, str]
+    ) -> Execution:
+        record = RunRecord(
+            id=run_id, workflow=dag.name, version=dag.version, fingerprint=dag.fingerprint,
+            entrypoint=dag.entrypoint, status=RunStatus.RUNNING, metadata=metadata, tags=tags,
+            created_at=self.clock.now(), owner=str(self.owner),
+        )  # fmt: skip
+        execution = Execution(record, dag, self.registry.plan(dag), begun.inputs)
         execution.is_new = True
         execution.definition = _document(dag)
-        self.engine.admit(execution, Begun(dag.name, dag.version, dag.fingerprint, inputs))
+        self.engine.admit(execution, begun)
         await self._until_written(execution)
         return execution
+
+    async def fork(
+        self,
+        run_id: str,
+        from_step: str,
+        inputs: Mapping[str, object],
+        new_id: str | None,
+        metadata: Mapping[str, object] | None,
+        tags: Mapping[str, str] | None,
+    ) -> Execution:
+        """
+        A new run of the same workflow that reuses what came before a step of another run.
+
+        Raises:
+            RunNotFoundError, UnknownStepError, UnknownWorkflowError, RunExistsError, EncodingError: as they say.
+            UsageError: the workflow has no such input.
+        """
+        self._check_engine()
+        record = await self.record(run_id)
+        dag = self._known(record)
+        later = dag.descendants(from_step) | {from_step}
+        earlier = dag.ancestors(from_step) if inputs else frozenset(dag.nodes) - later
+        history = await self.history(record)
+        before = await self.stored_dag(record.fingerprint)
+        if before is not None:
+            earlier -= changed_inputs(before, dag)
+        begun = Begun(
+            dag.name, dag.version, dag.fingerprint, _overlaid(dag, history.inputs, inputs), origin=run_id,
+            reused=list(reusable(dag, history, earlier)),
+        )  # fmt: skip
+        return await self._create(
+            dag, checked_run_id(new_id), begun, record.metadata if metadata is None else checked_metadata(metadata),
+            record.tags if tags is None else checked_tags(tags),
+        )  # fmt: skip
+
+    async def history(self, record: RunRecord) -> History:
+        """
+        What became of a run.
+
+        Raises:
+            StoreError: it has no log.
+        """
+        history, after = History(record.id), 0
+        while page := await self.store.read(record.id, after=after, limit=_PAGE):
+            history.extend(page)
+            after = page[-1].seq
+        if not after:
+            raise self._damaged(record.id)
+        return history
+
+    def _damaged(self, run_id: str) -> StoreError:
+        return StoreError(f"the log of run {run_id!r} is empty in {self.store.url}: the store is damaged")
 
     def _check_engine(self) -> None:
         if self.engine.failure is not None:
@@ -145,27 +211,15 @@ class Runs:
 
     # Taking up.
 
-    async def take_up_orphans(self) -> None:
-        """Take up the unfinished runs of our workflows whose owner is gone."""
-        query = RunQuery(statuses=[RunStatus.RUNNING], limit=_RUNS)
-        while self._workflows:
-            page = await self.store.runs(query)
-            for record in page:
-                if record.workflow in self._workflows and self.is_orphan(record):
-                    await self._take_up_if_possible(record)
-            if len(page) < _RUNS:
-                return
-            query = attrs.evolve(query, before=page[-1].number)
-
-    async def _take_up_if_possible(self, record: RunRecord) -> None:
+    async def take_up_if_possible(self, record: RunRecord, dag: Dag | None = None) -> None:
+        """Execute a run that nobody does; if somebody else is faster, or its graph has changed, it stays as it is."""
         try:
-            await self.take_up(record)
-        except WorkflowChangedError as error:
-            # One run that cannot go on must not keep all others from it.
-            _LOGGER.warning("%s", error)
-        except (RunOwnedError, RunNotFoundError, ConflictError):
-            # Somebody else was faster.
-            pass
+            await self.take_up(record, dag=dag)
+        except (WorkflowChangedError, StoreError, UsageError) as error:
+            # One run that cannot go on must not keep all others from it. It is told of once.
+            if not isinstance(error, RunOwnedError | RunNotFoundError | ConflictError) and record.id not in self._told:
+                self._told.add(record.id)
+                _LOGGER.warning("%s", error)
 
     async def attach(self, workflow: object, run_id: str) -> None:
         """
@@ -181,48 +235,63 @@ class Runs:
         record, name = await self.record(run_id), dag_of(type(workflow)).name
         if record.workflow != name:
             raise UsageError(f"run {run_id!r} is one of {record.workflow}, not of {name}; choose another run_id")
-        if record.status is not RunStatus.RUNNING or not self.is_orphan(record):
-            return
-        # Somebody else may be faster.
-        with contextlib.suppress(RunOwnedError):
-            await self.take_up(record)
+        if self.is_orphan(record):
+            # Somebody else may be faster.
+            with contextlib.suppress(RunOwnedError):
+                await self.take_up(record)
 
-    def is_orphan(self, record: RunRecord) -> bool:
-        """Whether nobody executes this unfinished run any more."""
-        if record.status.is_final or record.id in self.engine.executions:
-            return False
-        # Ours, and not executed here: it was let go in trouble.
-        return record.owner in (None, str(self.owner)) or is_dead(parse_owner(record.owner or ""))
-
-    async def take_up(self, record: RunRecord, *, retry: bool = False) -> Execution:
+    async def take_up(self, record: RunRecord, *, dag: Dag | None = None, answers: Answers | None = None) -> Execution:
         """
         Execute a run from where its log ends; written when this returns.
 
         Args:
-            retry: Also try again what failed.
+            dag: Its definition, if it is not to be looked up.
+            answers: What somebody said who resumes it by hand; None if nobody does.
 
         Raises:
             UnknownWorkflowError, WorkflowChangedError, RunOwnedError, StoreError: as they say.
+            NotResumableError, UsageError: by hand, and that cannot be.
         """
         async with self._taking_up:
             # Whoever asked at the same time may have been served meanwhile.
-            return self.engine.executions.get(record.id) or await self._take_up(record, retry=retry)
+            return self.engine.executions.get(record.id) or await self._take_up(record, dag, answers)
 
-    async def _take_up(self, record: RunRecord, *, retry: bool) -> Execution:
-        self._check_engine()
-        dag = self._workflows.get(record.workflow)
+    def _known(self, record: RunRecord) -> Dag:
+        dag = self.registry.find(record)
         if dag is None:
-            raise UnknownWorkflowError(record.workflow, list(self._workflows))
-        await self._check_unchanged(record, dag)
+            raise UnknownWorkflowError(record.workflow, self.registry.names)
+        return dag
+
+    async def _take_up(self, record: RunRecord, dag: Dag | None, answers: Answers | None) -> Execution:
+        self._check_engine()
+        dag = dag or self._known(record)
+        changed = await self._changed(record, dag)
         if not await self.store.claim(record.id, str(self.owner), previous=record.owner):
             raise await self._owned(record.id)
-        execution = await self._replayed(attrs.evolve(record, owner=str(self.owner)), dag)
-        requests = [m for m in await self.store.inbox(str(self.owner)) if m.run_id == record.id]
-        self.engine.admit(
-            execution, TakenUp(dag.fingerprint, retry=retry), *(_happening(message) for message in requests)
-        )
+        try:
+            execution = await self._replayed(attrs.evolve(record, owner=str(self.owner)), dag)
+            messages = await self.store.inbox(str(self.owner))
+            asked = tuple(_asked(message) for message in messages if message.run_id == record.id)
+            taken = attrs.evolve(self._taken_up(execution, record, changed, answers), asked=asked)
+        except BaseException:
+            await self.store.claim(record.id, record.owner, previous=str(self.owner))
+            raise
+        self.engine.admit(execution, taken)
         await self._until_written(execution)
         return execution
+
+    def _taken_up(self, execution: Execution, record: RunRecord, changed: set[str], answers: Answers | None) -> TakenUp:
+        run = execution.machine.run
+        completed = {
+            node.name
+            for node, status in zip(run.plan.nodes, run.statuses, strict=True)
+            if status is StepStatus.COMPLETED
+        }
+        taken = TakenUp(
+            fingerprint=execution.dag.fingerprint, was_released=record.owner is None,
+            most_takeovers=self._most_takeovers, reset=tuple(sorted(changed & completed)),
+        )  # fmt: skip
+        return taken if answers is None else answers.applied(taken, execution)
 
     async def _owned(self, run_id: str) -> Exception:
         record = await self.store.get(run_id)
@@ -230,33 +299,41 @@ class Runs:
             return RunNotFoundError(run_id, self.store.url)
         return RunOwnedError(run_id, parse_owner(record.owner).label if record.owner else "another process")
 
-    async def _check_unchanged(self, record: RunRecord, dag: Dag) -> None:
-        if record.fingerprint == dag.fingerprint or dag.options.on_change == "adopt":
-            return
+    async def _changed(self, record: RunRecord, dag: Dag) -> set[str]:
+        """
+        The steps whose inputs have changed since the run was started, if the workflow adopts that.
+
+        Raises:
+            WorkflowChangedError: it does not, or it cannot be.
+        """
+        if record.fingerprint == dag.fingerprint:
+            return set()
         before = await self.stored_dag(record.fingerprint)
         if before is None:
-            return
+            return set()
         difference = before.diff(dag)
+        lacking = [name for name, each in dag.inputs.items() if each.required and name not in before.inputs]
         # Another body alone is no other graph: to mend a body and to go on is what a resume is for.
-        if difference.is_structural:
-            raise WorkflowChangedError(record.id, dag.name, str(difference))
+        if difference.is_structural and (lacking or dag.options.on_change != "adopt"):
+            raise WorkflowChangedError(record.id, dag.name, str(difference), lacking)
+        return changed_inputs(before, dag)
 
     async def _replayed(self, record: RunRecord, dag: Dag) -> Execution:
         execution: Execution | None = None
         after = 0
         while events := await self.store.read(record.id, after=after, limit=_PAGE):
             if execution is None:
-                execution = Execution(record, dag, self._plan(dag), _inputs_of(events))
+                execution = Execution(record, dag, self.registry.plan(dag), _inputs_of(events))
             execution.machine.replay(events)
             after = events[-1].seq
         if execution is None:
-            raise StoreError(f"the log of run {record.id!r} is empty in {self.store.url}: the store is damaged")
+            raise self._damaged(record.id)
         execution.written = after
         if record.fingerprint != dag.fingerprint:
             execution.definition = _document(dag)
         return execution
 
-    async def resume(self, run_id: str, workflow: type | None = None) -> Execution:
+    async def resume(self, run_id: str, workflow: type | None, answers: Answers) -> Execution:
         """
         Execute a failed, paused or orphaned run again, only what did not complete.
 
@@ -268,73 +345,62 @@ class Runs:
         """
         self._check_engine()
         if workflow is not None:
-            self._register(workflow)
+            self.registry.add(workflow)
         if run_id in self.engine.executions:
             return self.engine.executions[run_id]
         record = await self.record(run_id)
-        if record.status in (RunStatus.COMPLETED, RunStatus.CANCELLED):
+        if record.status is RunStatus.COMPLETED:
             raise NotResumableError(run_id, record.status)
-        if record.status is RunStatus.RUNNING and not self.is_orphan(record):
+        if record.owner != str(self.owner) and not is_abandoned(record):
             raise await self._owned(run_id)
-        return await self.take_up(record, retry=record.status is RunStatus.FAILED)
-
-    async def record(self, run_id: str) -> RunRecord:
-        """
-        The summary of a run.
-
-        Raises:
-            RunNotFoundError: there is none of this id.
-        """
-        record = await self.store.get(run_id)
-        if record is None:
-            raise RunNotFoundError(run_id, self.store.url)
-        return record
+        return await self.take_up(record, answers=answers)
 
     # Messages.
 
-    async def ask_to_cancel(self, run_id: str, reason: str) -> None:
-        """Ask whoever executes the run to cancel it; nothing happens if it has ended. Durable when this returns."""
+    async def ask(self, run_id: str, signal: str, reason: str) -> None:
+        """
+        Ask whoever executes the run to cancel, terminate or pause it; nothing happens if it has ended.
+
+        Durable when this returns.
+        """
         record = await self.record(run_id)
-        if record.status.is_final:
+        if record.status.is_final or (signal == "pause" and record.status is RunStatus.PAUSED):
             return
-        await self.store.send(Message(run_id=run_id, id="cancel", signal="cancel", payload=json.dumps(reason)))
-        if self.is_orphan(record) and record.workflow in self._workflows:
-            await self._take_up_if_possible(record)
-        self._poked.set()
+        message_id = f"{signal}-{secrets.token_hex(8)}"
+        await self.store.send(Message(run_id=run_id, id=message_id, signal=signal, payload=json.dumps(reason)))
+        if signal in ENDING and (record.status is RunStatus.PAUSED or self.is_orphan(record)):
+            dag = self.registry.find(record)
+            if dag is None and signal == "terminate":
+                # Nothing more of it runs, so its code is not needed.
+                dag = await self.stored_dag(record.fingerprint)
+            if dag is not None:
+                await self.take_up_if_possible(record, dag)
+        self.poked.set()
 
-    async def listen(self) -> None:
-        """Fetch the messages to the runs executed here, until the engine is closed; without runs nothing is asked."""
-        while not self.engine.is_stopped:
-            self._poked.clear()
-            revoke = self.clock.call_at(self.clock.now() + _LISTEN_EVERY, self._poked.set)
-            await self._poked.wait()
-            revoke()
-            if self.engine.executions:
-                await self._deliver()
-
-    def poke(self) -> None:
-        """Make `listen` look at once."""
-        self._poked.set()
-
-    async def _deliver(self) -> None:
-        try:
-            messages = await self.store.inbox(str(self.owner))
-        except StoreError:
-            # The next write meets the same trouble and reports it; a message is not lost by being read later.
-            return
-        for message in messages:
+    async def deliver(self) -> None:
+        """Fetch the messages to the runs executed here."""
+        for message in await self.store.inbox(str(self.owner)):
             execution = self.engine.executions.get(message.run_id)
             if execution is not None:
-                self.engine.tell_run(execution, _happening(message))
+                self.engine.tell_run(execution, _asked(message))
+
+    async def let_lost_ones_go(self) -> None:
+        """Execute no longer what somebody else has taken, as our lease had run out."""
+        for execution in list(self.engine.executions.values()):
+            record = await self.store.get(execution.record.id)
+            is_taken = record is None or record.owner != str(self.owner)
+            if is_taken and not execution.is_new and execution.record.id in self.engine.executions:
+                self.engine.let_go(execution, ConflictError(execution.record.id, execution.written))
 
     async def release(self) -> None:
-        """Let go of all runs that have not ended, so that anyone may take them up at once."""
+        """Let go of all runs that have not ended, so that anyone may take them up at once, and of our lease."""
         for execution in list(self.engine.executions.values()):
             await self.store.claim(execution.record.id, None, previous=str(self.owner))
+        await self.store.renew(str(self.owner), 0)
 
 
-def _happening(message: Message) -> CancelAsked:
-    return CancelAsked(message.id, str(json.loads(message.payload)))
+def _asked(message: Message) -> Asked:
+    return Asked(message.signal, message.id, str(json.loads(message.payload)))
 
 
 def _document(dag: Dag) -> str:
@@ -346,46 +412,12 @@ def _inputs_of(events: Sequence[Event]) -> str:
     return first.inputs if isinstance(first, RunStarted) else "{}"
 
 
-def checked_run_id(run_id: str | None) -> str:
-    """
-    The id itself, or a new one.
-
-    Raises:
-        UsageError: it is no text of 1 to 255 printable characters.
-    """
-    if run_id is None:
-        return secrets.token_hex(6)
-    if not (isinstance(run_id, str) and 0 < len(run_id) <= 255 and run_id.isprintable() and run_id == run_id.strip()):
-        raise UsageError(f"run_id takes text of 1 to 255 printable characters without blanks around, not {run_id!r}")
-    return run_id
-
-
-def checked_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
-    """
-    The metadata as it will be read back.
-
-    Raises:
-        UsageError: it is no mapping of text to JSON-able values.
-    """
-    try:
-        values = dict(metadata or {})
-        text = json.dumps(values, allow_nan=False)
-        if all(isinstance(key, str) for key in values):
-            restored: dict[str, object] = json.loads(text)
-            return restored
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"metadata takes a mapping of text to JSON-able values: {error}") from None
-    raise UsageError(f"metadata takes a mapping of text to JSON-able values, not the keys {list(values)!r}")
-
-
-def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
-    """
-    The tags of a run, as they were given.
-
-    Raises:
-        UsageError: they are no mapping of text to text.
-    """
-    given = tags if tags is not None else {}
-    if not isinstance(given, Mapping) or not all(isinstance(text, str) for item in given.items() for text in item):
-        raise UsageError(f"tags take a mapping of text to text, such as {{'shop': 'eu'}}, not {tags!r}")
-    return dict(given)
+def _overlaid(dag: Dag, stored: str, inputs: Mapping[str, object]) -> str:
+    """The encoded inputs of a run, with some of them replaced."""
+    texts = json.loads(stored)
+    codec = Codec(dag.module)
+    for name, value in inputs.items():
+        if name not in dag.inputs:
+            raise UsageError(f"{dag.name} has no input {name!r}; it has {', '.join(dag.inputs) or 'none'}")
+        texts[name] = json.loads(codec.encode(value, dag.inputs[name].type))
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))

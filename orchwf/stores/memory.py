@@ -1,10 +1,13 @@
 """The store that forgets: everything in this process's memory, for tests and for trying things out."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
 
 import attrs
 
 from ..core.events import Event, SignalReceived
+from ..core.state import RunStatus
 from ..errors import ConflictError, RunExistsError, RunNotFoundError, StoreError
 from ..ports import Append, Message, RunQuery, RunRecord
 from .labels import decode_labels, encode_labels, numbering_error
@@ -15,11 +18,16 @@ class MemoryStore:
     A `Store` that lives as long as the object does, and is shared by sharing the object.
 
     Like the others it keeps metadata and tags as JSON has them: a tuple comes back as a list.
+
+    Args:
+        now: The clock for leases, in seconds from any instant on.
     """
 
     url = "memory:"
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._leases: dict[str, tuple[float, float]] = {}
         self._runs: dict[str, _Run] = {}
         self._definitions: dict[str, str] = {}
         self._last_number = 0
@@ -47,7 +55,10 @@ class MemoryStore:
             return RunExistsError(append.run_id) if run else None
         if run is None:
             return RunNotFoundError(append.run_id, self.url)
-        return None if len(run.events) == append.expected else ConflictError(append.run_id, append.expected)
+        is_foreign = append.owner is not None and run.record.owner != append.owner
+        if is_foreign or len(run.events) != append.expected:
+            return ConflictError(append.run_id, append.expected)
+        return None
 
     def _create(self, record: RunRecord) -> None:
         metadata, tags = decode_labels(*encode_labels(record))
@@ -63,6 +74,8 @@ class MemoryStore:
                 run.inbox.pop(event.message_id, None)
         if append.summary is not None:
             run.record = attrs.evolve(run.record, **attrs.asdict(append.summary))
+        if append.releases:
+            run.record = attrs.evolve(run.record, owner=None)
         if append.definition is not None:
             run.fingerprints.add(run.record.fingerprint)
             self._definitions.setdefault(run.record.fingerprint, append.definition)
@@ -78,12 +91,12 @@ class MemoryStore:
     async def get(self, run_id: str) -> RunRecord | None:
         self._check_open()
         run = self._runs.get(run_id)
-        return _copy(run.record) if run else None
+        return self._copy(run.record) if run else None
 
     async def runs(self, query: RunQuery) -> list[RunRecord]:
         self._check_open()
-        records = (run.record for run in reversed(self._runs.values()))
-        return [_copy(record) for record in records if _matches(record, query)][: query.limit]
+        matching = (run.record for run in reversed(self._runs.values()) if _matches(run, query))
+        return [self._copy(record) for record in islice(matching, query.limit)]
 
     async def definition(self, fingerprint: str) -> str | None:
         self._check_open()
@@ -96,6 +109,34 @@ class MemoryStore:
             return False
         run.record = attrs.evolve(run.record, owner=owner)
         return True
+
+    async def renew(self, owner: str, lease: float) -> bool:
+        self._check_open()
+        is_live = not self._has_lapsed(owner)
+        if lease:
+            self._leases[owner] = (self._now(), lease)
+        else:
+            self._leases.pop(owner, None)
+        return is_live
+
+    def _has_lapsed(self, owner: str) -> bool:
+        renewed_at, lease = self._leases.get(owner, (0.0, 0.0))
+        # A clock that began anew, as after a reboot, shows a renewal in the future.
+        return not 0 <= self._now() - renewed_at < lease
+
+    async def owners(self) -> dict[str | None, bool]:
+        self._check_open()
+        running = {run.record.owner for run in self._runs.values() if run.record.status is RunStatus.RUNNING}
+        return {owner: owner is not None and self._has_lapsed(owner) for owner in running}
+
+    async def facts(self) -> dict[str, str]:
+        self._check_open()
+        return {"kind": "memory", "integrity": "ok"}
+
+    def _copy(self, record: RunRecord) -> RunRecord:
+        metadata, tags = decode_labels(*encode_labels(record))
+        has_lapsed = record.owner is not None and self._has_lapsed(record.owner)
+        return attrs.evolve(record, metadata=metadata, tags=tags, has_lapsed=has_lapsed)
 
     async def send(self, message: Message) -> None:
         self._check_open()
@@ -140,12 +181,8 @@ class _Run:
     inbox: dict[str, tuple[int, Message]] = attrs.field(factory=dict)
 
 
-def _copy(record: RunRecord) -> RunRecord:
-    metadata, tags = decode_labels(*encode_labels(record))
-    return attrs.evolve(record, metadata=metadata, tags=tags)
-
-
-def _matches(record: RunRecord, query: RunQuery) -> bool:
+def _matches(run: _Run, query: RunQuery) -> bool:
+    record = run.record
     return (
         (query.workflow is None or record.workflow == query.workflow)
         and (query.statuses is None or record.status in query.statuses)
@@ -153,5 +190,7 @@ def _matches(record: RunRecord, query: RunQuery) -> bool:
         and (query.since is None or record.created_at >= query.since)
         and (query.until is None or record.created_at < query.until)
         and (query.id_prefix is None or record.id.startswith(query.id_prefix))
+        and (query.owners is None or record.owner in query.owners)
+        and (query.asked is None or any(message.signal in query.asked for _, message in run.inbox.values()))
         and (query.before is None or record.number < query.before)
     )

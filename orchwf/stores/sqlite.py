@@ -15,8 +15,10 @@ from .sqlite_append import write_appends
 from .sqlite_connection import SQLiteConnection
 from .sqlite_delete import delete_runs
 from .sqlite_errors import unusable
+from .sqlite_facts import get_facts
 from .sqlite_file import absolute_path, check_file, prepare, transaction
-from .sqlite_query import get_definition, get_inbox, get_run, list_runs, read_events
+from .sqlite_owners import give_up, renew
+from .sqlite_query import get_definition, get_inbox, get_owners, get_run, list_runs, read_events
 from .urls import Durability, sqlite_url
 
 T = TypeVar("T")
@@ -94,6 +96,15 @@ class SQLiteStore:
                 return db.execute(_CLAIM, (owner, run_id, previous)).rowcount == 1
 
         return await self._write(claim)
+
+    async def renew(self, owner: str, lease: float) -> bool:
+        return await self._write(partial(renew, owner=owner, lease=lease) if lease else partial(give_up, owner=owner))
+
+    async def owners(self) -> dict[str | None, bool]:
+        return await self._connection.call(get_owners)
+
+    async def facts(self) -> dict[str, str]:
+        return await self._connection.call(partial(get_facts, path=self._connection.path))
 
     async def send(self, message: Message) -> None:
         def send(db: sqlite3.Connection) -> None:

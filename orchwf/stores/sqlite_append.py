@@ -12,7 +12,7 @@ from ..ports import Append, RunRecord
 from .labels import encode_labels, numbering_error
 from .sqlite_file import transaction
 
-_FIND_RUN = "SELECT no, (SELECT max(seq) FROM log WHERE run = runs.no) FROM runs WHERE id = ?"
+_FIND_RUN = "SELECT no, owner, (SELECT max(seq) FROM log WHERE run = runs.no) FROM runs WHERE id = ?"
 _CREATE_RUN = """
     INSERT INTO runs (id, workflow, version, fingerprint, entrypoint, status, metadata, tags, created_at, ended_at,
         error, owner)
@@ -20,6 +20,7 @@ _CREATE_RUN = """
 """
 _TAG_RUN = "INSERT INTO run_tags (key, value, run) VALUES (?, ?, ?)"
 _SUMMARISE = "UPDATE runs SET status = ?, fingerprint = ?, ended_at = ?, error = ? WHERE no = ?"
+_RELEASE = "UPDATE runs SET owner = NULL WHERE no = ?"
 _USE_DEFINITION = """
     INSERT OR IGNORE INTO run_definitions (run, fingerprint) SELECT no, fingerprint FROM runs WHERE no = ?
 """
@@ -88,6 +89,7 @@ class _End:
     """Where the log of a run will end after what was accepted in this batch: `run` is its number in the store."""
 
     run: int
+    owner: str | None
     seq: int
 
 
@@ -98,18 +100,19 @@ def _accept(connection: sqlite3.Connection, append: Append, ends: dict[str, _End
         return error
     if append.create is not None:
         try:
-            end = _End(_create(connection, append.create), 0)
+            end = _End(_create(connection, append.create), append.create.owner, 0)
         except StoreError as unstorable:
             return unstorable
     if end is not None:
         end.seq = append.expected + len(append.events)
+        end.owner = None if append.releases else end.owner
         ends[append.run_id] = end
     return None
 
 
 def _find_end(connection: sqlite3.Connection, run_id: str) -> _End | None:
     row = connection.execute(_FIND_RUN, (run_id,)).fetchone()
-    return _End(row[0], row[1] or 0) if row else None
+    return _End(row[0], row[1], row[2] or 0) if row else None
 
 
 def _refusal(append: Append, end: _End | None, url: str) -> Exception | None:
@@ -119,7 +122,8 @@ def _refusal(append: Append, end: _End | None, url: str) -> Exception | None:
         return RunExistsError(append.run_id) if end else None
     if end is None:
         return RunNotFoundError(append.run_id, url)
-    return None if end.seq == append.expected else ConflictError(append.run_id, append.expected)
+    is_foreign = append.owner is not None and end.owner != append.owner
+    return ConflictError(append.run_id, append.expected) if is_foreign or end.seq != append.expected else None
 
 
 def _create(connection: sqlite3.Connection, record: RunRecord) -> int:
@@ -146,6 +150,8 @@ def _write_rest(connection: sqlite3.Connection, run: int, append: Append) -> Non
     if (summary := append.summary) is not None:
         values = (summary.status, summary.fingerprint, summary.ended_at, summary.error, run)
         connection.execute(_SUMMARISE, values)
+    if append.releases:
+        connection.execute(_RELEASE, (run,))
     if append.definition is not None:
         connection.execute(_DEFINE, (append.definition, run))
         connection.execute(_USE_DEFINITION, (run,))

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
+from .sqlite_clock import add_clock
 from .sqlite_errors import BUSY_TIMEOUT, store_error, unusable
 
 APPLICATION_ID = 0x6F727766
@@ -126,6 +127,7 @@ def prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> Non
     use_wal(connection, path)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")
+    add_clock(connection)
     if version < len(migrations()):
         _migrate(connection, path)
 

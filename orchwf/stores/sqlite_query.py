@@ -1,7 +1,7 @@
 """Reads from a SQLite store, each a function to be called on the connection's thread."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.events import Event, from_row
 from ..core.state import RunStatus
@@ -13,7 +13,10 @@ _Value = str | int | float | None
 
 _COLUMNS = """
     runs.no, runs.id, runs.workflow, runs.version, runs.fingerprint, runs.entrypoint, runs.status, runs.metadata,
-    runs.tags, runs.created_at, runs.ended_at, runs.error, runs.owner
+    runs.tags, runs.created_at, runs.ended_at, runs.error, runs.owner,
+    runs.owner IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM owners WHERE owners.id = runs.owner AND lease_clock() - renewed_at BETWEEN 0 AND lease
+    )
 """
 _GET = f"SELECT {_COLUMNS} FROM runs WHERE id = ?"  # noqa: S608 - all of the text is ours
 _READ = """
@@ -29,6 +32,13 @@ _INBOX = """
 # Left to itself SQLite looks for the first by going through all runs.
 _FIRST_SINCE = "SELECT min(no) FROM runs INDEXED BY runs_by_creation WHERE created_at >= ?"
 _LAST_UNTIL = "SELECT max(no) FROM runs INDEXED BY runs_by_creation WHERE created_at < ?"
+_OWNERS = """
+    SELECT running.owner, running.owner IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM owners WHERE owners.id = running.owner AND lease_clock() - renewed_at BETWEEN 0 AND lease
+    )
+    FROM (SELECT DISTINCT owner FROM runs WHERE status = 'running') AS running
+"""
+_ASKED = "SELECT run FROM inbox WHERE folded = 0"
 _NO_LIMIT = -1
 
 
@@ -60,6 +70,11 @@ def get_inbox(connection: sqlite3.Connection, owner: str) -> list[Message]:
     """What `Store.inbox` says."""
     rows = connection.execute(_INBOX, (owner,)).fetchall()
     return [Message(run_id=run_id, id=id_, signal=signal, payload=payload) for run_id, id_, signal, payload in rows]
+
+
+def get_owners(connection: sqlite3.Connection) -> dict[str | None, bool]:
+    """What `Store.owners` says."""
+    return {owner: bool(has_lapsed) for owner, has_lapsed in connection.execute(_OWNERS)}
 
 
 def list_runs(connection: sqlite3.Connection, query: RunQuery) -> list[RunRecord]:
@@ -102,7 +117,7 @@ def _select(query: RunQuery, statuses: Sequence[RunStatus]) -> tuple[str, list[_
     if query.workflow is not None:
         add("runs.workflow = ?", query.workflow)
     if statuses:
-        add(f"runs.status IN ({', '.join('?' * len(statuses))})", *statuses)
+        add(f"runs.status IN ({_places(statuses)})", *statuses)
     # Creation is nearly in the order of the numbers, so from a bound of the time follows one of the numbers.
     if query.since is not None:
         add("runs.created_at >= ?", query.since)
@@ -114,12 +129,27 @@ def _select(query: RunQuery, statuses: Sequence[RunStatus]) -> tuple[str, list[_
         add("runs.id >= ?", query.id_prefix)
         if (end := _after_all_with(query.id_prefix)) is not None:
             add("runs.id < ?", end)
+    for term, parameters in _terms_of_owners(query):
+        add(term, *parameters)
     if query.before is not None:
         add(f"{number} < ?", query.before)
     where = f"WHERE {' AND '.join(terms)}" if terms else ""
     values.append(_NO_LIMIT if query.limit is None else query.limit)
     # All of the text is ours: what the caller gave is among the values.
     return f"SELECT {_COLUMNS} FROM {source} {where} ORDER BY {number} DESC LIMIT ?", values  # noqa: S608
+
+
+def _terms_of_owners(query: RunQuery) -> Iterator[tuple[str, Sequence[_Value]]]:
+    if query.owners is not None:
+        named = [owner for owner in query.owners if owner is not None]
+        or_free = " OR runs.owner IS NULL" if len(named) < len(query.owners) else ""
+        yield f"(runs.owner IN ({_places(named)}){or_free})", named
+    if query.asked is not None:
+        yield f"runs.no IN ({_ASKED} AND signal IN ({_places(query.asked)}))", list(query.asked)
+
+
+def _places(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _after_all_with(prefix: str) -> str | None:
@@ -132,15 +162,15 @@ def _after_all_with(prefix: str) -> str | None:
     return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
-_Row = tuple[int, str, str, str, str, str, str, str, str, float, float | None, str, str | None]
+_Row = tuple[int, str, str, str, str, str, str, str, str, float, float | None, str, str | None, int]
 
 
 def _record(row: _Row) -> RunRecord:
     no, run_id, workflow, version, fingerprint, entrypoint, status, *_ = row
-    metadata, tags, created_at, ended_at, error, owner = row[7:]
+    metadata, tags, created_at, ended_at, error, owner, has_lapsed = row[7:]
     decoded_metadata, decoded_tags = decode_labels(metadata, tags)
     return RunRecord(
         id=run_id, workflow=workflow, version=version, fingerprint=fingerprint, entrypoint=entrypoint,
         status=RunStatus(status), metadata=decoded_metadata, tags=decoded_tags, created_at=created_at,
-        ended_at=ended_at, error=error, owner=owner, number=no,
+        ended_at=ended_at, error=error, owner=owner, has_lapsed=bool(has_lapsed), number=no,
     )  # fmt: skip

@@ -147,19 +147,3 @@ async def test_bug_41_two_workflows_of_one_name_are_refused():
 
     with pytest.raises(UsageError, match="Same"):
         await orchestrator.__aenter__()
-
-
-def test_bug_01_compensation_is_not_accepted_and_forgotten():
-    """As long as nothing is compensated, a step that declares how is refused when it is compiled."""
-    with pytest.raises(DefinitionError, match="not yet") as caught:
-
-        @workflow
-        class Trip:
-            @step
-            async def book(self) -> str:
-                return "seat 7"
-
-            @book.compensate
-            async def cancel(self, booked: str) -> None: ...
-
-    assert [problem.code for problem in caught.value.problems] == ["bad-compensation"]

@@ -57,10 +57,11 @@ def test_show_json(shell: Shell):
 
     assert {
         "id", "workflow", "version", "status", "interrupted", "created_at", "ended_at", "duration", "error", "owner",
-        "tags", "metadata", "entrypoint", "inputs", "steps",
+        "tags", "metadata", "entrypoint", "inputs", "steps", "compensation", "forked_from",
     } == set(document)  # fmt: skip
     assert {
         "name", "status", "started_at", "ended_at", "duration", "reason", "cause", "error", "attempts",
+        "progress", "compensation",
     } == set(document["steps"][0])  # fmt: skip
     assert {"number", "status", "started_at", "ended_at", "error"} == set(document["steps"][0]["attempts"][0])
     assert (False, None) == (document["interrupted"], document["owner"])
@@ -256,7 +257,7 @@ def test_events(shell: Shell):
     assert ["step.started", "step.failed"] == [line.split()[2] for line in of_step.out.splitlines()]
     assert "" == none.out
     assert ["step.started", "step.failed"] == [document["kind"] for document in documents]
-    assert {"run", "seq", "at", "kind", "step", "attempt", "error"} == set(documents[1])
+    assert {"run", "seq", "at", "kind", "step", "attempt", "error", "runs_on"} == set(documents[1])
 
 
 def test_events_of_an_unknown_step(shell: Shell):

@@ -116,8 +116,12 @@ def test_cancel_rest(join: Any):
         ({"tolerate": 0.1}, "tolerate=0.1 is not yet in this release", "Leave it out."),
         ({"need": 1}, "need=1 is not yet in this release", "Leave it out."),
         ({"executor": "process"}, "executor='process' is not yet in this release", "Leave it out."),
-        ({"delivery": "at_most_once"}, "delivery='at_most_once' is not yet in this release", "Leave it out."),
-        ({"on_exhausted": "pause"}, "on_exhausted='pause' is not yet in this release", "Leave it out."),
+        (
+            {"delivery": "at_most_one"},
+            "delivery takes 'at_least_once' or 'at_most_once', not 'at_most_one'",
+            "Did you mean 'at_most_once'?",
+        ),
+        ({"on_exhausted": True}, "on_exhausted takes 'fail' or 'pause', not True", ""),
         ({"until": bool}, "until=<class 'bool'> is not yet in this release", "Leave it out."),
         ({"max_iterations": 3}, "max_iterations=3 is not yet in this release", "Leave it out."),
         ({"cache": 1}, "cache=1 is not yet in this release", "Leave it out."),
@@ -151,23 +155,6 @@ def test_defaults_of_later_options_are_accepted():
     options = options_of(executor="auto", delivery="at_least_once", on_exhausted="fail", until=None, cache=None)
 
     assert options.required is True
-
-
-def test_compensation_is_not_yet_there():
-    """It can be written, and is refused when the class is compiled."""
-    with pytest.raises(DefinitionError, match="compensation is not yet in this release") as caught:
-
-        @workflow
-        class W:
-            @step
-            def book(self) -> str:
-                return "H"
-
-            @book.compensate
-            def cancel(self, booking: str) -> None: ...
-
-    (problem,) = caught.value.problems
-    assert (problem.code, problem.node) == ("bad-compensation", "book")
 
 
 def test_retry_and_quorum_fail_at_once():

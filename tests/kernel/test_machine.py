@@ -5,7 +5,7 @@ import pytest
 from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo
 from orchwf.core.options import Join, Quorum, Retry
-from orchwf.core.outcome import CancelAsked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.state import RunStatus
 from tests.kernel.graphs import BROKEN, Life, node, spoken
 
@@ -109,11 +109,12 @@ def test_retries_wait_longer_and_longer_and_then_give_up():
     """Bounds double, each attempt has its number, and after the last one the step fails."""
     life = Life(node("a", retry=Retry(2, initial=1, jitter=None)))
 
-    delays = []
+    delays: list[float | None] = []
     for _ in range(2):
         assert ["step.retrying a"] == life.fails("a")
         retrying = life.last("a")
         assert isinstance(retrying, ev.StepRetrying)
+        assert retrying.due_at is not None
         delays.append(retrying.delay)
         assert life.machine.run.next_due() == retrying.due_at
         assert [] == life.turn()
@@ -363,9 +364,9 @@ def test_cancel_ends_what_waits_and_stops_what_runs():
     """The request is in the log; the run is cancelled when the last attempt has ended."""
     life = Life(node("a"), node("b", "a"), node("tidy", "b", join=Join.SETTLED))
 
-    asked = life.turn(CancelAsked("m", "enough"))
+    asked = life.turn(Asked("cancel", "m", "enough"))
     unwanted = life.machine.run.unwanted()
-    again = life.turn(CancelAsked("m", "enough"))
+    again = life.turn(Asked("cancel", "m", "enough"))
     stopped = life.ends("a", Stopped())
     end = life.returns("tidy")
 
@@ -381,18 +382,18 @@ def test_cancel_without_a_reason_and_after_the_end():
     """An empty reason is one; after the end nothing follows."""
     life = Life(node("a"))
 
-    life.turn(CancelAsked("m"))
+    life.turn(Asked("cancel", "m"))
     life.ends("a", Stopped())
 
     assert RunStatus.CANCELLED is life.machine.run.status
-    assert [] == life.turn(CancelAsked("n"))
+    assert [] == life.turn(Asked("cancel", "n"))
 
 
 def test_cancel_in_the_tick_of_the_completion():
     """If nothing was left to cancel the run has completed: one outcome."""
     life = Life(node("a"))
 
-    followed = life.turn(CancelAsked("m"), Ended(0, 1, Returned("1")))
+    followed = life.turn(Asked("cancel", "m"), Ended(0, 1, Returned("1")))
 
     assert ["signal.received", "step.completed a", "run.completed"] == followed
 
@@ -401,7 +402,7 @@ def test_a_failure_during_the_cancellation_is_no_failure_of_the_run():
     """It was to end anyway, and is not tried again."""
     life = Life(node("a", retry=Retry(3)), node("b"))
 
-    life.turn(CancelAsked("m"))
+    life.turn(Asked("cancel", "m"))
     assert ["step.failed a"] == life.fails("a")
 
     assert "run.cancelled" == life.ends("b", Stopped())[-1]
@@ -485,7 +486,7 @@ def test_taken_up_runs_what_was_in_flight_again():
     life = Life(node("a"), node("b", "a", retry=Retry(1)))
     life.returns("a")
 
-    followed = life.turn(TakenUp("f"))
+    followed = life.turn(TakenUp(fingerprint="f"))
 
     assert ["run.resumed", "step.started b"] == followed
     assert 2 == life.machine.run.attempts[life.number("b")]
@@ -505,7 +506,7 @@ def test_retry_of_a_failed_run_tries_only_what_did_not_complete():
     life.fails("bad")
     life.returns("side")
 
-    resumed = life.turn(TakenUp("f", retry=True))
+    resumed = life.turn(TakenUp(fingerprint="f", by_hand=True))
     again = life.fails("bad")
     done = [*life.returns("bad"), *life.returns("after")]
 
@@ -522,7 +523,7 @@ def test_retry_after_a_deadline_has_a_new_deadline():
     life.ends("a", Stopped())
     life.now = 1000.0
 
-    followed = life.turn(TakenUp("f", retry=True))
+    followed = life.turn(TakenUp(fingerprint="f", by_hand=True))
 
     assert ["run.resumed", "step.started a"] == followed
     assert 1060.0 == life.machine.run.next_due()
@@ -536,7 +537,7 @@ def test_a_retry_that_was_due_during_the_downtime_starts_at_once():
     machine.replay(life.log)
     life.machine, life.now = machine, 900.0
 
-    assert ["run.resumed", "step.started a"] == life.turn(TakenUp("f"))
+    assert ["run.resumed", "step.started a"] == life.turn(TakenUp(fingerprint="f"))
 
 
 def test_steps_that_a_changed_definition_has_no_more_are_passed_over():

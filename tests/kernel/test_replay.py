@@ -13,7 +13,7 @@ from orchwf.core.events import Event, from_row, to_row
 from orchwf.core.history import History
 from orchwf.core.machine import Machine
 from orchwf.core.options import Join, Quorum, Retry
-from orchwf.core.outcome import CancelAsked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.plan import Plan
 from orchwf.core.state import RunStatus, StepStatus
 from tests.kernel.graphs import BEGUN, BROKEN, dag_of
@@ -118,8 +118,8 @@ class Story:
         """The process dies: the log is all there is, and another machine goes on with it."""
         self.machine = self.replayed()
         self.ready = []
-        messages = [CancelAsked("m", self.message_asked)] if self.message_asked is not None else []
-        self.follow(TakenUp("f"), *messages)
+        asked = (Asked("cancel", "m", self.message_asked),) if self.message_asked is not None else ()
+        self.follow(TakenUp(fingerprint="f", asked=asked, most_takeovers=10**6))
 
     def step_on(self) -> None:
         """One random thing happens."""
@@ -135,7 +135,7 @@ class Story:
             self.follow(Ended(step, machine.run.attempts[step], self.outcome()))
         elif draw.random() < 0.05:
             self.message_asked = "asked"
-            self.follow(CancelAsked("m", "asked"))
+            self.follow(Asked("cancel", "m", "asked"))
         elif not machine.run.running and not self.ready:
             due = machine.run.next_due()
             assert due is not None, "the run neither ended nor waits for anything"
@@ -190,7 +190,7 @@ def test_a_failed_run_that_is_resumed_keeps_what_completed(seed: int):
     if story.machine.run.status is RunStatus.FAILED:
         story.machine = story.replayed()
         story.ready = []
-        story.follow(TakenUp("f", retry=True))
+        story.follow(TakenUp(fingerprint="f", by_hand=True))
 
         story.live(0.05)
 
@@ -205,7 +205,7 @@ def test_history_agrees_with_the_machine(seed: int):
     story = Story(seed)
     story.live(0.1)
     if story.machine.run.status is RunStatus.FAILED:
-        story.follow(TakenUp("f", retry=True))
+        story.follow(TakenUp(fingerprint="f", by_hand=True))
 
     history = History("r").extend(story.log)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchwf.core import events as ev
 from orchwf.core.events import EVENT_TYPES, StepEvent
 from orchwf.core.state import (
     RUN_TRANSITIONS,
@@ -18,14 +19,14 @@ STEP_KINDS = [kind for kind, cls in EVENT_TYPES.items() if issubclass(cls, StepE
 RUN_KINDS = [kind for kind in EVENT_TYPES if kind.startswith("run.")]
 
 STEP_TABLE = """
-             started  completed  retrying  failed  skipped  cancelled
-pending      running  -          -         failed  skipped  cancelled
-running      -        completed  retrying  failed  skipped  cancelled
-retrying     running  -          -         failed  -        cancelled
-completed    -        -          -         -       -        -
-failed       -        -          -         -       -        -
-skipped      -        -          -         -       -        -
-cancelled    -        -          -         -       -        -
+             started  heartbeat  completed  retrying  failed  skipped  cancelled
+pending      running  -          completed  -         failed  skipped  cancelled
+running      -        running    completed  retrying  failed  skipped  cancelled
+retrying     running  -          -          retrying  failed  -        cancelled
+completed    -        -          -          -         -       -        -
+failed       -        -          -          -         -       -        -
+skipped      -        -          -          -         -       -        -
+cancelled    -        -          -          -         -       -        -
 """
 
 RUN_TABLE = """
@@ -35,7 +36,7 @@ running      -        paused  running  completed  failed  cancelled
 paused       -        -       running  -          -       cancelled
 completed    -        -       -        -          -       -
 failed       -        -       running  -          -       -
-cancelled    -        -       -        -          -       -
+cancelled    -        -       running  -          -       -
 """
 
 
@@ -79,10 +80,24 @@ def test_the_tables_are_whole():
 
 
 @pytest.mark.parametrize("status", StepStatus)
-@pytest.mark.parametrize("retry", [True, False])
+@pytest.mark.parametrize("reason", ["takeover", "shutdown", "cancel", "undo", "retry"])
 @pytest.mark.parametrize("undone", [True, False])
-def test_after_a_resume(status: StepStatus, retry: bool, undone: bool):
-    """What was in flight runs again; with retry so does what ended with the failure of the run. Completed stays."""
-    again = status is StepStatus.RUNNING or (retry and undone and status.is_final)
+@pytest.mark.parametrize("waits", [True, False])
+def test_after_a_resume(status: StepStatus, reason: str, undone: bool, waits: bool):
+    """What was in flight runs again; with a retry so does what ended with the failure of the run, and what waited."""
+    resumed = ev.RunResumed(seq=1, at=0.0, reason=reason, fingerprint="f")
+    again = status is StepStatus.RUNNING or (reason == "retry" and (waits or (undone and status.is_final)))
 
-    assert (StepStatus.PENDING if again else status) is status_after_resume(status, retry=retry, undone=undone)
+    after = status_after_resume(status, resumed, step="a", undone=undone, waits=waits)
+
+    assert (StepStatus.PENDING if again else status) is after
+
+
+@pytest.mark.parametrize("status", StepStatus)
+def test_after_a_resume_that_resets_a_step(status: StepStatus):
+    """It runs again whatever its end was; others stay."""
+    resumed = ev.RunResumed(seq=1, at=0.0, reason="takeover", fingerprint="f", reset=("a",))
+
+    assert StepStatus.PENDING is status_after_resume(status, resumed, step="a", undone=False, waits=False)
+    kept = StepStatus.PENDING if status is StepStatus.RUNNING else status
+    assert kept is status_after_resume(status, resumed, step="b", undone=False, waits=False)

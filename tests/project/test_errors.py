@@ -24,6 +24,7 @@ ERRORS = [
     errors.UnknownWorkflowError("W", ["V"]),
     errors.RunFailed("r", "W", ["a"], "ValueError: bad"),
     errors.RunCancelled("r", "W", "enough"),
+    errors.RunPaused("r", "W", "lunch"),
     errors.RunInterruptedError("r", "W"),
     errors.WaitTimeoutError("r", 2.5),
     errors.StepTimeoutError("too long"),

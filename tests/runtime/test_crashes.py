@@ -94,7 +94,7 @@ async def test_resume_takes_up_a_run_whose_owner_died(tmp_path: Path):
     async with Orchestrator(store) as orchestrator:
         assert RunStatus.RUNNING is await (await orchestrator.get("r")).status()
         # The class runs under another module name here: its graph is what counts.
-        orchestrator._runs._register(Branching)
+        orchestrator._runs.registry.add(Branching)
         result = await (await orchestrator.resume("r")).result()
 
     assert 34 == result[Branching.total]
@@ -121,7 +121,7 @@ async def test_cancelling_an_orphan_takes_it_up(tmp_path: Path):
     killed_at(1, store, "r", effects)
 
     async with Orchestrator(store) as orchestrator:
-        orchestrator._runs._register(Branching)
+        orchestrator._runs.registry.add(Branching)
         run = await orchestrator.get("r")
         await run.cancel("mine")
         result = await run.wait()

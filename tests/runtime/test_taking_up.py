@@ -98,7 +98,7 @@ async def unfinished(store: MemoryStore, *names: str) -> None:
 
 async def test_orphans_are_taken_up_on_entry_page_by_page(monkeypatch: pytest.MonkeyPatch):
     """All of them, however many there are."""
-    monkeypatch.setattr("orchwf.runtime.runs._RUNS", 2)
+    monkeypatch.setattr("orchwf.runtime.keeper._RUNS", 2)
     store = MemoryStore()
     await unfinished(store, "r1", "r2", "r3", "r4")
 
@@ -201,7 +201,7 @@ async def test_without_the_old_definition_there_is_nothing_to_compare():
 
 async def test_messages_that_cannot_be_read_are_read_later(monkeypatch: pytest.MonkeyPatch):
     """A store in trouble delays a request, and does not lose it."""
-    monkeypatch.setattr("orchwf.runtime.runs._LISTEN_EVERY", 0.001)
+    monkeypatch.setattr("orchwf.runtime.keeper._LISTEN_EVERY", 0.001)
 
     class Shaky(MemoryStore):
         count = 0

@@ -67,7 +67,11 @@ ALL_KINDS: tuple[Event, ...] = (
     ev.SignalReceived(seq=11, at=NOW + 10, signal="cancel", message_id="m1", payload='"enough"'),
     ev.StepCompleted(seq=12, at=NOW + 11, step="risk", attempt=1, output='{"score":0.5}'),
     ev.RunCompleted(seq=13, at=NOW + 12),
-    ev.RunCancelled(seq=14, at=NOW + 13, reason="enough"),
+    ev.StepHeartbeat(seq=14, at=NOW + 12, step="risk", attempt=1, progress='{"row":3}'),
+    ev.CompensationStarted(seq=15, at=NOW + 13, step="risk", attempt=1),
+    ev.CompensationFailed(seq=16, at=NOW + 14, step="risk", attempt=1, error=ERROR, delay=0.5, due_at=NOW + 14.5),
+    ev.CompensationCompleted(seq=17, at=NOW + 15, step="risk", attempt=2),
+    ev.RunCancelled(seq=18, at=NOW + 16, reason="enough", compensation="done"),
 )
 """One event of each kind; as a log it is nonsense, which no store notices."""
 

@@ -60,12 +60,12 @@ async def test_the_view_of_steps_is_readable(tmp_path: Path):
     seen = await rows(tmp_path / "x.db", "SELECT * FROM steps ORDER BY step", log)
 
     assert [
-        ("A1", "charge", "failed", 2, *at("21.250", "28.250", 7.0), None, "CardError: declined", None),
-        ("A1", "load", "retrying", 1, *at("25.250", None, None), None, "CardError: declined", None),
-        ("A1", "notify", "cancelled", 1, *at("29.250", "31.250", 2.0), None, None, "enough"),
-        ("A1", "pack", "completed", 1, *at("22.250", "27.250", 5.0), '"box"', None, None),
-        ("A1", "report", "running", 1, *at("32.250", None, None), None, None, None),
-        ("A1", "thank", "skipped", 0, *at(None, "30.250", None), None, None, "charge failed"),
+        ("A1", "charge", "failed", 2, *at("21.250", "28.250", 7.0), None, "CardError: declined", None, None),
+        ("A1", "load", "retrying", 1, *at("25.250", None, None), None, "CardError: declined", None, None),
+        ("A1", "notify", "cancelled", 1, *at("29.250", "31.250", 2.0), None, None, "enough", None),
+        ("A1", "pack", "completed", 1, *at("22.250", "27.250", 5.0), '"box"', None, None, None),
+        ("A1", "report", "running", 1, *at("32.250", None, None), None, None, None, None),
+        ("A1", "thank", "skipped", 0, *at(None, "30.250", None), None, None, "charge failed", None),
     ] == seen
 
 

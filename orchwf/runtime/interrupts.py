@@ -1,10 +1,10 @@
-"""What Ctrl-C and SIGTERM do while a run is executed: the first one asks it to stop, the second one ends at once."""
+"""What Ctrl-C and SIGTERM do while runs are executed: the first one asks to stop, the second one ends at once."""
 
 import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -33,9 +33,11 @@ class Interrupt:
 
 
 @contextmanager
-def listening(last_words: str) -> Iterator[Interrupt]:
+def listening(signals: Sequence[signal.Signals], last_words: str) -> Iterator[Interrupt]:
     """
-    Listen to both signals in the block. Only in the main thread, as Python has it; elsewhere nothing is changed.
+    Listen to these signals in the block. Only in the main thread, as Python has it; elsewhere nothing is changed.
+
+    A handler of the application's own that was there before is called, too; it is there again after the block.
 
     Args:
         last_words: What is said when the second one ends the process, in the midst of anything.
@@ -52,13 +54,25 @@ def listening(last_words: str) -> Iterator[Interrupt]:
             _end_at_once(128 + number, last_words)
         interrupt.number = number
         loop.call_soon_threadsafe(interrupt.asked.set)
+        own = before[number]
+        if callable(own) and not _is_pythons(own):
+            own(number, frame)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {int(number): signal.getsignal(number) for number in signals}
+    for number in signals:
+        signal.signal(number, handle)
     try:
         yield interrupt
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number_before, handler in before.items():
+            # None is one that was not set by Python.
+            signal.signal(number_before, handler if handler is not None else signal.SIG_DFL)
+
+
+def _is_pythons(handler: Callable[..., object]) -> bool:
+    """Whether this is what Python itself, or asyncio.run, does on Ctrl-C: we stand in for it."""
+    method = getattr(handler, "func", None)
+    return handler is signal.default_int_handler or isinstance(getattr(method, "__self__", None), asyncio.Runner)
 
 
 def _end_at_once(code: int, last_words: str) -> None:

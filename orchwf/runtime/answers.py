@@ -1,0 +1,90 @@
+"""What somebody says who resumes a run by hand: what is to become of the steps that did not go well."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ..core.outcome import TakenUp
+from ..core.references import Ref
+from ..core.state import RunStatus
+from ..core.suggestions import did_you_mean
+from ..errors import NotResumableError, UnknownStepError, UsageError
+from .execution import Execution
+
+Named = Ref[Any] | str
+"""A step, or its name."""
+
+
+def _names(given: Named | Sequence[Named]) -> tuple[str, ...]:
+    several = [given] if isinstance(given, str | Ref) else given
+    return tuple(each if isinstance(each, str) else each.name for each in several)
+
+
+def _values(given: Mapping[Any, object]) -> dict[str, object]:
+    return {each if isinstance(each, str) else each.name: value for each, value in given.items()}
+
+
+@attrs.frozen(kw_only=True)
+class Answers:
+    """
+    What is to become of steps: the names of those that are to run again, or to be skipped, and name -> output of those
+    that somebody did by hand, or knows the output of.
+    """
+
+    rerun: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    skip: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    values: dict[str, object] = attrs.field(factory=dict, converter=_values)
+
+    def applied(self, taken: TakenUp, execution: Execution) -> TakenUp:
+        """
+        The taking-up of this run by hand, with these answers.
+
+        Raises:
+            NotResumableError: there is nothing to resume.
+            UsageError: a step is named that is not in question, or one that is in question is not.
+            EncodingError: a value cannot be stored.
+        """
+        run = execution.machine.run
+        if run.status is not RunStatus.RUNNING and run.effects.outcome == "done":
+            raise NotResumableError(run.run_id, run.status, compensated=True)
+        if run.status is RunStatus.CANCELLED and run.effects.outcome != "failed":
+            raise NotResumableError(run.run_id, run.status)
+        self._check(execution)
+        index, nodes = run.plan.index, run.plan.nodes
+        given = {
+            index[name]: execution.codec.encode(value, nodes[index[name]].returns)
+            for name, value in self.values.items()
+        }
+        return attrs.evolve(
+            taken, by_hand=True, given=given,
+            rerun=tuple(index[name] for name in self.rerun), skipped=tuple(index[name] for name in self.skip),
+        )  # fmt: skip
+
+    def _check(self, execution: Execution) -> None:
+        run = execution.machine.run
+        named = [*self.rerun, *self.skip, *self.values]
+        # Those that were in flight when the process died, and may be run once only.
+        unknown = [*run.unknown, *(step for step in run.running if _runs_once(execution, step))]
+        for name in named:
+            step = run.plan.index.get(name)
+            if step is None:
+                raise UnknownStepError(name, execution.dag.name, did_you_mean(name, run.plan.index, "steps"))
+            if step not in unknown and step not in run.exhausted and step not in run.errors:
+                raise UsageError(
+                    f"step {name!r} of run {run.run_id!r} is {run.statuses[step]}: rerun, skip and values are for "
+                    "steps that failed or that nobody knows the fate of"
+                )
+            if named.count(name) > 1:
+                raise UsageError(f"step {name!r} is named more than once in rerun, skip and values")
+        open_ones = [run.plan.nodes[step].name for step in unknown if run.plan.nodes[step].name not in named]
+        if open_ones and run.cancel_reason is None:
+            raise UsageError(
+                f"nobody knows whether step {', '.join(map(repr, open_ones))} of run {run.run_id!r} took effect, "
+                "and it runs at most once: say rerun, skip, or what its value is, when you resume the run"
+            )
+
+
+def _runs_once(execution: Execution, step: int) -> bool:
+    plan = execution.plan
+    return step not in plan.undone_by and plan.nodes[step].options.delivery == "at_most_once"

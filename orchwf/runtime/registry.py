@@ -1,0 +1,60 @@
+"""The workflows that an orchestrator knows: by name, and several versions of one side by side."""
+
+from collections.abc import Sequence
+
+from ..core.dag import Dag, dag_of
+from ..core.plan import Plan
+from ..errors import UsageError
+from ..ports import RunRecord
+
+
+class Registry:
+    """Finds the definition with which a run is executed here."""
+
+    def __init__(self, workflows: Sequence[type]) -> None:
+        self._dags: dict[str, dict[str, Dag]] = {}
+        self._plans: dict[Dag, Plan] = {}
+        for workflow in workflows:
+            self.add(workflow)
+
+    def add(self, workflow: type) -> None:
+        """
+        Know this workflow, too.
+
+        Raises:
+            UsageError: another one has the same name and version, or this is no workflow.
+        """
+        dag = dag_of(workflow)
+        known = self._dags.setdefault(dag.name, {}).setdefault(dag.version, dag)
+        if known is not dag:
+            raise UsageError(
+                f"two workflows are called {dag.name!r}, version {dag.version!r}: {known.entrypoint} and "
+                f"{dag.entrypoint}; give one of them another name or version with @workflow(name=..., version=...)"
+            )
+
+    def replace(self, dag: Dag) -> None:
+        """Know this one instead of that of the same name and version, as when a notebook cell is run again."""
+        self._dags.setdefault(dag.name, {})[dag.version] = dag
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all that is known."""
+        return list(self._dags)
+
+    def find(self, record: RunRecord) -> Dag | None:
+        """
+        The definition for this run: that of the version it was started with, else the one that came last.
+
+        None if none of its name is known.
+        """
+        versions = self._dags.get(record.workflow)
+        if not versions:
+            return None
+        return versions.get(record.version) or next(reversed(versions.values()))
+
+    def plan(self, dag: Dag) -> Plan:
+        """The graph of a definition, for counting; made once."""
+        plan = self._plans.get(dag)
+        if plan is None:
+            plan = self._plans[dag] = Plan(dag)
+        return plan

@@ -1,0 +1,26 @@
+"""What there is to know of a SQLite store itself, for whoever operates it."""
+
+import sqlite3
+from pathlib import Path
+
+_MOST_PROBLEMS = 5
+
+
+def get_facts(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
+    """What `Store.facts` says."""
+    problems = [row[0] for row in connection.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})")]
+    size = sum(each.stat().st_size for each in (path, Path(f"{path}-wal")) if each.exists())
+    return {
+        "kind": "sqlite",
+        "file": str(path),
+        "size": str(size),
+        "schema": str(_pragma(connection, "user_version")),
+        "sqlite": sqlite3.sqlite_version,
+        "journal": str(_pragma(connection, "journal_mode")),
+        "synchronous": {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}[int(str(_pragma(connection, "synchronous")))],
+        "integrity": "; ".join(problems),
+    }
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]

@@ -85,6 +85,8 @@ class Machine:
                     event = self._decide_happening(happening, now)
                     if event is not None:
                         self._add(events, event)
+                    elif isinstance(happening, Granted):
+                        self.run.hold(happening.step)
         ready = self._follow(events, now) if self.run.status is RunStatus.RUNNING else []
         return Turn(events, ready)
 
@@ -137,10 +139,10 @@ class Machine:
         return "shutdown" if taken.was_released else "takeover"
 
     def _follow(self, events: list[Event], now: float) -> list[int]:
-        ready = self.run.take_due(now)
         if self.run.is_terminated:
             self._terminate(events, now)
             return []
+        ready = [*self.run.take_due(now), *self.run.take_held()]
         while True:
             while self.run.touched:
                 touched, self.run.touched = self.run.touched, []
@@ -155,7 +157,11 @@ class Machine:
                 break
             self._close(events, now)
         ready += self._finish(events, now)
-        return [step for step in ready if self.run.can_start(step, now)]
+        startable = [step for step in ready if self.run.can_start(step, now)]
+        if len(startable) < len(ready):
+            for step in set(ready).difference(startable):
+                self.run.hold(step)
+        return startable
 
     def _close(self, events: list[Event], now: float) -> None:
         """End all that is not to start any more."""
@@ -176,7 +182,7 @@ class Machine:
             if not run.running:
                 cause, reason = pausing
                 self._add(events, ev.RunPaused(seq=run.seq + 1, at=now, reason=reason, cause=cause))
-        elif undo is not None and run.statuses[undo] is _PENDING and undo not in run.offered:
+        elif undo is not None and run.can_start(undo, now) and undo not in run.offered:
             run.offered.add(undo)
             return [undo]
         return []

@@ -69,6 +69,7 @@ class Standing:
         spared: The steps that a join needs no longer.
         touched: The steps for which something may have changed since the machine looked last.
         offered: The steps that were told to be ready and have not begun.
+        held: Those that could start, were it not for a pause.
         is_late: Whether the deadline has passed.
         is_closed: Whether all has been ended that is not to start any more.
     """
@@ -104,6 +105,7 @@ class Standing:
         # What is left here is no state: it tells a turn where to look, and would be found again without it.
         self.touched: list[int] = []
         self.offered: set[int] = set()
+        self.held: dict[int, None] = {}
         self._timers: list[tuple[float, int]] = []
         self.is_late = False
         self.is_closed = False
@@ -117,6 +119,20 @@ class Standing:
         if step in self.plan.undone_by:
             return step == self.next_undo()
         return self.closing() is None or self.is_clean_up(step)
+
+    def hold(self, step: int) -> None:
+        """A step that was ready does not start now; if that is for a pause, it may once that is over."""
+        if step in self.plan.undone_by:
+            self.offered.discard(step)
+        elif self.pausing() is not None and self.statuses[step] in WAITING:
+            self.held[step] = None
+
+    def take_held(self) -> list[int]:
+        """The steps that could start now that no pause keeps them any more."""
+        if not self.held or self.pausing() is not None:
+            return []
+        held, self.held = list(self.held), {}
+        return held
 
     def waits_for_somebody(self, step: int) -> bool:
         """Whether this step goes on only when somebody has resumed the run."""
@@ -245,7 +261,8 @@ class Standing:
         steps = []
         while self._timers and self._timers[0][0] <= now:
             due_at, step = heapq.heappop(self._timers)
-            if self.due.get(step) == due_at:
+            # Compensations come one after the other, in their order.
+            if self.due.get(step) == due_at and step not in self.plan.undone_by:
                 steps.append(step)
         return steps
 
@@ -349,6 +366,7 @@ class Standing:
         self.effects.forget(lambda step: self.statuses[step].is_final)
         self._count()
         self.offered.clear()
+        self.held.clear()
         self.is_closed = False
         self.touched = [step for step in range(len(self.plan)) if self.statuses[step] is _PENDING]
 

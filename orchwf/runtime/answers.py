@@ -70,7 +70,9 @@ class Answers:
             step = run.plan.index.get(name)
             if step is None:
                 raise UnknownStepError(name, execution.dag.name, did_you_mean(name, run.plan.index, "steps"))
-            if step not in unknown and step not in run.exhausted and step not in run.errors:
+            # Once something is being undone it is too late to say that a step did not fail.
+            has_failed = step in run.errors and not run.effects.has_begun
+            if step not in unknown and step not in run.exhausted and not has_failed:
                 raise UsageError(
                     f"step {name!r} of run {run.run_id!r} is {run.statuses[step]}: rerun, skip and values are for "
                     "steps that failed or that nobody knows the fate of"

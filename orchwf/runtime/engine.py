@@ -156,7 +156,7 @@ class Engine:
             if self.executions.get(execution.record.id) is execution:
                 happened, execution.happened = execution.happened, []
                 self._turn(execution, happened, now, events)
-        while granted := self._grant(now):
+        while granted := self._grant():
             for execution, steps in granted.items():
                 self._turn(execution, steps, now, events)
         for execution, new in events.items():
@@ -186,12 +186,12 @@ class Engine:
         grants = sum(isinstance(happening, Granted) for happening in happened)
         self._free += grants - starts
 
-    def _grant(self, now: float) -> dict[Execution, list[Happening]]:
+    def _grant(self) -> dict[Execution, list[Happening]]:
         """Hand out the free places: the highest priority first, then in definition order, then the oldest run."""
         granted: dict[Execution, list[Happening]] = {}
         while self._free > 0 and self._ready and not self.is_draining:
             _, step, _, execution = heapq.heappop(self._ready)
-            if execution in self._ages and execution.machine.run.can_start(step, now):
+            if execution in self._ages:
                 granted.setdefault(execution, []).append(Granted(step))
                 self._free -= 1
         return granted

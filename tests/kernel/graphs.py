@@ -3,28 +3,38 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from orchwf.core.dag import Dag
 from orchwf.core.definition import Node
-from orchwf.core.events import ErrorInfo, Event, StepStarted
+from orchwf.core.events import ErrorInfo, Event, StepStarted, from_row, to_row
 from orchwf.core.machine import Machine, Verdict
 from orchwf.core.options import Join, StepOptions, WorkflowOptions
-from orchwf.core.outcome import Begun, Ended, Granted, Happening, Outcome, Raised, Returned
+from orchwf.core.outcome import Begun, Ended, Granted, Happening, Outcome, Raised, Returned, TakenUp
 from orchwf.core.plan import Plan
 
 BEGUN = Begun("Flow", "1", "f", "{}")
 BROKEN = ErrorInfo("ValueError", "broken")
+UNDONE = Returned("null")
 
 
-def node(name: str, *dependencies: str, absorbs: Iterable[str] = (), **options: Any) -> Node:
-    """A step that waits for these others; it bears that those in `absorbs` have no output."""
+def node(
+    name: str, *dependencies: str, absorbs: Iterable[str] = (), undo: Mapping[str, Any] | None = None, **options: Any
+) -> Node:
+    """
+    A step that waits for these others; it bears that those in `absorbs` have no output.
+
+    With `undo`, the options of its compensation, it has one.
+    """
     needs = frozenset(dependencies) - set(absorbs) if options.get("join", Join.ALL) is Join.ALL else frozenset[str]()
-    return Node(name=name, dependencies=dependencies, needs=needs, options=StepOptions(**options))
+    compensation = None if undo is None else Node(name=name, options=StepOptions(**undo))
+    return Node(
+        name=name, dependencies=dependencies, needs=needs, options=StepOptions(**options), compensation=compensation
+    )
 
 
 def dag_of(*nodes: Node, **options: Any) -> Dag:
     """The graph of these steps, which have to be in topological order; that is their order of definition, too."""
-    import attrs
-
     placed = {each.name: attrs.evolve(each, position=position) for position, each in enumerate(nodes)}
     return Dag(name="Flow", nodes=placed, options=WorkflowOptions(**options))
 
@@ -32,13 +42,16 @@ def dag_of(*nodes: Node, **options: Any) -> Dag:
 class Life:
     """A run that lives through a machine: every ready step is started at once, and its log is kept."""
 
-    def __init__(self, *nodes: Node, verdicts: Mapping[str, Verdict] | None = None, **options: Any) -> None:
+    def __init__(
+        self, *nodes: Node, verdicts: Mapping[str, Verdict] | None = None, begun: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:  # fmt: skip
         self.plan = Plan(dag_of(*nodes, **options))
         self.verdicts = dict(verdicts or {})
         self.machine = self.new_machine()
         self.log: list[Event] = []
         self.now = 100.0
-        self.turn(BEGUN)
+        self.spoken = self.turn(attrs.evolve(BEGUN, **(begun or {})))
 
     def new_machine(self) -> Machine:
         return Machine("r", self.plan, lambda each: self.verdicts.get(each.name))
@@ -65,6 +78,17 @@ class Life:
 
     def fails(self, name: str, *, retryable: bool = True, spread: float = 1.0) -> list[str]:
         return self.ends(name, Raised(error=BROKEN, retryable=retryable, spread=spread))
+
+    def undoing(self, name: str, outcome: Outcome = UNDONE) -> list[str]:
+        """The compensation of this step, which is in flight, ends so."""
+        number = self.plan.undo[self.number(name)]
+        return self.turn(Ended(number, self.machine.run.attempts[number], outcome))
+
+    def crashes(self, **taken: Any) -> list[str]:
+        """The process dies, and another one takes the run up with what the log says."""
+        self.machine = self.new_machine()
+        self.machine.replay(from_row(to_row(event)) for event in self.log)
+        return self.turn(TakenUp(fingerprint="f", **taken))
 
     def status(self, name: str) -> str:
         return str(self.machine.run.statuses[self.number(name)])

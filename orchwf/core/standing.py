@@ -53,6 +53,7 @@ class Standing:
         halts: Those of these causes that end the whole run: `run` and `deadline`.
         first_start: Step -> when its first attempt with the present budget began (epoch seconds).
         due: Step -> when its next attempt is due (epoch seconds).
+        waits: Step -> how long it was to wait for that (seconds).
         deadline_at: When the run has to be over (epoch seconds).
         cancel_reason: Why the run is to be cancelled; None if it is not.
         is_terminated: Whether nothing of it is to run any more, not even what cleans up.
@@ -90,6 +91,7 @@ class Standing:
         self.halts: set[str] = set()
         self.first_start: dict[int, float] = {}
         self.due: dict[int, float] = {}
+        self.waits: dict[int, float] = {}
         self.deadline_at: float | None = None
         self.cancel_reason: str | None = None
         self.is_terminated = False
@@ -242,7 +244,8 @@ class Standing:
         options = self.plan.nodes[step].options
         if options.total_timeout is None:
             return options.timeout, False
-        left = max(0.0, self.first_start.get(step, now) + options.total_timeout - now)
+        # Since the first attempt the clock may have been set back.
+        left = min(options.total_timeout, max(0.0, self.first_start.get(step, now) + options.total_timeout - now))
         if options.timeout is not None and options.timeout <= left:
             return options.timeout, False
         return left, True
@@ -324,6 +327,9 @@ class Standing:
         if retry:
             self._set_deadline(resumed.at)
         self._doubt_what_ran(resumed)
+        for step, due_at in self.due.items():
+            # The clock may have been set back since: nobody waits longer than was said.
+            self._let_wait(step, min(due_at, resumed.at + self.waits[step]))
         for step, node in enumerate(self.plan.nodes):
             undone = step in self.errors or self.causes.get(step) in UNDONE_CAUSES
             if self.statuses[step] is _COMPLETED and node.name in resumed.reset:
@@ -381,8 +387,7 @@ class Standing:
                 self.first_start.setdefault(step, event.at)
                 self.running[step] = None
                 self.unknown.pop(step, None)
-                self.due.pop(step, None)
-                self.offered.discard(step)
+                self._stop_waiting(step)
             case ev.StepHeartbeat():
                 self.heartbeats[step] = event.progress
             case ev.StepRetrying():
@@ -400,8 +405,12 @@ class Standing:
         if event.due_at is None:
             self.exhausted[step] = event.error
             return
-        self.due[step] = event.due_at
-        heapq.heappush(self._timers, (event.due_at, step))
+        self.waits[step] = event.delay or 0.0
+        self._let_wait(step, event.due_at)
+
+    def _let_wait(self, step: int, due_at: float) -> None:
+        self.due[step] = due_at
+        heapq.heappush(self._timers, (due_at, step))
 
     def _apply_undone(self, number: int, event: ev.StepEvent) -> None:
         self._put_away(number)
@@ -441,10 +450,14 @@ class Standing:
         """An end has come: nothing of what was kept for further attempts is needed."""
         self.takeovers = 0
         self.running.pop(step, None)
-        self.due.pop(step, None)
         self.first_start.pop(step, None)
         self.unknown.pop(step, None)
         self.exhausted.pop(step, None)
+        self._stop_waiting(step)
+
+    def _stop_waiting(self, step: int) -> None:
+        self.due.pop(step, None)
+        self.waits.pop(step, None)
         self.offered.discard(step)
 
     def _blame(self, step: int, error: ErrorInfo) -> None:

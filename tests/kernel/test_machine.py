@@ -566,3 +566,26 @@ def test_paused_runs_start_nothing():
     life.machine.replay([ev.RunPaused(seq=life.machine.run.seq + 1, at=100.0)])
 
     assert not life.machine.run.can_start(life.number("b"), 100.0)
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_longer():
+    """From the takeover on a step waits as long as was said, at most; and so it is with its total time-out."""
+    life = Life(node("a", retry=Retry(2, initial=5, jitter=None), total_timeout=60.0))
+    life.fails("a")
+    life.now -= 3600
+
+    assert ["run.resumed"] == life.crashes()
+    assert life.now + 5 == life.machine.run.next_due()
+    life.now += 5
+    assert ["step.started a"] == life.turn()
+    assert (60.0, True) == life.machine.run.time_left(0, life.now)
+
+
+def test_a_clock_that_leapt_makes_a_retry_due():
+    """It is made once."""
+    life = Life(node("a", retry=Retry(1, initial=5, jitter=None)))
+    life.fails("a")
+    life.now += 86_400
+
+    assert ["run.resumed", "step.started a"] == life.crashes()
+    assert [] == life.turn()

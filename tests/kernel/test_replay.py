@@ -18,11 +18,10 @@ from orchwf.core.outcome import Asked, Beat, Ended, Granted, Raised, Returned, S
 from orchwf.core.plan import Plan
 from orchwf.core.state import RunStatus, StepStatus
 from tests.kernel.graphs import BEGUN, BROKEN, dag_of
+from tests.kernel.oracles import check_effects, check_fates, check_start
 
 HISTORIES = int(os.environ.get("ORCHWF_TEST_HISTORIES", "2000"))
 """How many lives are lived; more of them when the machine was touched."""
-
-_ENDS = ev.StepCompleted | ev.StepFailed | ev.StepSkipped | ev.StepCancelled
 
 
 def random_node(draw: random.Random, name: str, earlier: list[str]) -> Node:
@@ -109,20 +108,7 @@ class Story:
     def check_new(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, ev.StepStarted):
-                before = self.log[: event.seq - 1]
-                self.check_start(event, before)
-
-    def check_start(self, event: ev.StepStarted, before: list[Event]) -> None:
-        """Invariants 2 and 3: it has not completed before, and what it needs has."""
-        completed = {each.step for each in before if isinstance(each, ev.StepCompleted)}
-        node = self.plan.nodes[self.plan.index[event.step]]
-        assert event.step not in completed
-        if node.options.join is Join.ALL:
-            assert node.needs <= completed
-            assert all(set(group) & completed for group in node.choices)
-        elif node.options.join is not Join.SETTLED:
-            wanted = node.options.join.count if isinstance(node.options.join, Quorum) else 1
-            assert len((set(node.dependencies) - node.asked) & completed) >= wanted
+                check_start(self.plan, event, self.log[: event.seq - 1])
 
     def crash(self, **taken: Any) -> None:
         """The process dies: the log is all there is, and another machine goes on with it."""
@@ -198,52 +184,6 @@ class Story:
             runs_on=self.draw.random() < 0.2,
         )  # fmt: skip
 
-    def check_fates(self) -> None:
-        """Invariant 8: a step that runs at most once is not run again while nobody knows its fate."""
-        for node in self.plan.nodes[: len(self.plan)]:
-            if node.options.delivery == "at_least_once":
-                continue
-            in_flight, unknown = False, False
-            for event in self.log:
-                if isinstance(event, ev.RunResumed):
-                    unknown = (unknown or in_flight) and node.name not in event.rerun
-                    in_flight = False
-                elif isinstance(event, ev.StepEvent) and event.step == node.name:
-                    assert not (isinstance(event, ev.StepStarted) and unknown), event
-                    in_flight = isinstance(event, ev.StepStarted) or (in_flight and isinstance(event, ev.StepHeartbeat))
-
-    def check_effects(self) -> None:
-        """Invariant 9: undone is just what may have had its effect, in the reverse order of the ends."""
-        ends = {event.step: event for event in self.log if isinstance(event, _ENDS)}
-        expected = [
-            name
-            for name, event in sorted(ends.items(), key=lambda item: -item[1].seq)
-            if self.plan.index[name] in self.plan.undo
-            and ((isinstance(event, ev.StepCompleted) and event.attempt > 0) or self.is_doubtful(name))
-        ]
-        undone = list(dict.fromkeys(e.step for e in self.log if isinstance(e, ev.CompensationStarted)))
-        if self.machine.run.status is RunStatus.COMPLETED:
-            assert [] == undone
-        elif self.machine.run.is_terminated:
-            assert expected[: len(undone)] == undone
-        else:
-            assert expected == undone
-
-    def is_doubtful(self, name: str) -> bool:
-        """Whether an attempt of this step may have had its effect though it did not complete."""
-        in_flight = False
-        for event in self.log:
-            if isinstance(event, ev.RunResumed) and in_flight:
-                return self.plan.nodes[self.plan.index[name]].options.delivery == "at_least_once" or self.later(name)
-            if isinstance(event, ev.StepEvent) and event.step == name:
-                if getattr(event, "runs_on", False):
-                    return True
-                in_flight = isinstance(event, ev.StepStarted) or (in_flight and isinstance(event, ev.StepHeartbeat))
-        return False
-
-    def later(self, name: str) -> bool:
-        return any(getattr(event, "runs_on", False) for event in self.log if getattr(event, "step", "") == name)
-
     def can_be_resumed(self) -> bool:
         """Whether the run failed, and is not undone."""
         return self.machine.run.status is RunStatus.FAILED and self.machine.run.effects.outcome != "done"
@@ -270,8 +210,8 @@ def test_replay_equals_life(seed: int, crashes: float):
 
     story.live(crashes)
 
-    story.check_fates()
-    story.check_effects()
+    check_fates(story.plan, story.log)
+    check_effects(story.plan, story.log)
     ends = [event for event in story.log if event.kind in ("run.completed", "run.failed", "run.cancelled")]
     assert 1 == len(ends)
     assert story.log[-1] is ends[0]

@@ -4,7 +4,7 @@ import asyncio
 import math
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
@@ -146,8 +146,7 @@ class Orchestrator:
         self._keeper = keeper = Keeper(runs, self._lease)
         # Nobody may take for dead who owns a run.
         await keeper.renew()
-        watchdog = Watchdog(engine)
-        stack.callback(watchdog.close)
+        stack.callback(self._watch(engine))
         self._serving = self._group.create_task(engine.serve())
         stack.push_async_callback(self._wind_down, runs)
         self._group.create_task(keeper.listen())
@@ -157,6 +156,10 @@ class Orchestrator:
             stack.callback(self._group.create_task(self._stop_when(interrupt)).cancel)
         self._entered = runs
         await keeper.take_up_orphans()
+
+    def _watch(self, engine: Engine) -> Callable[[], None]:
+        """Watch that the loop turns, from now on; what ends it."""
+        return Watchdog(engine).close
 
     def _spawn(self, attempt: Attempt, execution: Execution) -> asyncio.Task[None]:
         # The name is what the watchdog tells if this body blocks the loop.

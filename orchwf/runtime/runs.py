@@ -217,7 +217,8 @@ class Runs:
             await self.take_up(record, dag=dag)
         except (WorkflowChangedError, StoreError, UsageError) as error:
             # One run that cannot go on must not keep all others from it. It is told of once.
-            if not isinstance(error, RunOwnedError | RunNotFoundError | ConflictError) and record.id not in self._told:
+            is_overtaken = isinstance(error, RunOwnedError | RunNotFoundError | NotResumableError | ConflictError)
+            if not is_overtaken and record.id not in self._told:
                 self._told.add(record.id)
                 _LOGGER.warning("%s", error)
 
@@ -237,7 +238,7 @@ class Runs:
             raise UsageError(f"run {run_id!r} is one of {record.workflow}, not of {name}; choose another run_id")
         if self.is_orphan(record):
             # Somebody else may be faster.
-            with contextlib.suppress(RunOwnedError):
+            with contextlib.suppress(RunOwnedError, NotResumableError):
                 await self.take_up(record)
 
     async def take_up(self, record: RunRecord, *, dag: Dag | None = None, answers: Answers | None = None) -> Execution:
@@ -272,6 +273,8 @@ class Runs:
             execution = await self._replayed(attrs.evolve(record, owner=str(self.owner)), dag)
             messages = await self.store.inbox(str(self.owner))
             asked = tuple(_asked(message) for message in messages if message.run_id == record.id)
+            if answers is None:
+                _check_goes_on(execution, asked)
             taken = attrs.evolve(self._taken_up(execution, record, changed, answers), asked=asked)
         except BaseException:
             await self.store.claim(record.id, record.owner, previous=str(self.owner))
@@ -397,6 +400,19 @@ class Runs:
         for execution in list(self.engine.executions.values()):
             await self.store.claim(execution.record.id, None, previous=str(self.owner))
         await self.store.renew(str(self.owner), 0)
+
+
+def _check_goes_on(execution: Execution, asked: Sequence[Asked]) -> None:
+    """
+    See that a run which is taken up by itself still goes on by itself.
+
+    Raises:
+        NotResumableError: since its summary was read it has ended, or somebody let it pause.
+    """
+    status = execution.machine.run.status
+    is_to_end = status is RunStatus.PAUSED and any(each.signal in ENDING for each in asked)
+    if status is not RunStatus.RUNNING and not is_to_end:
+        raise NotResumableError(execution.record.id, status)
 
 
 def _asked(message: Message) -> Asked:

@@ -1,0 +1,69 @@
+"""
+Simulates as many schedules as one likes, on all cores:  python -m tests.simulation 1000000
+
+With FROM:TO the schedules of these seeds; with --seed N one of them, with its traceback.
+"""
+
+import sys
+import time
+import traceback
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.simulation.world import simulate
+
+_CHUNK = 50
+
+
+def lives(seeds: range) -> tuple[Counter[str], list[tuple[int, str]]]:
+    """What fired, and what was found: seed and error."""
+    fired: Counter[str] = Counter()
+    found = []
+    for seed in seeds:
+        try:
+            world = simulate(seed)
+        except Exception as error:
+            found.append((seed, f"{type(error).__name__}: {error}"))
+            continue
+        fired.update(world.faults.counts)
+        fired["crash"] += world.crashes
+        fired["schedule"] += 1
+    return fired, found
+
+
+def many(first: int, last: int) -> int:
+    """Simulate the schedules of these seeds; how many did not hold."""
+    began, fired, failures = time.monotonic(), Counter[str](), 0
+    chunks = [range(seed, min(seed + _CHUNK, last)) for seed in range(first, last, _CHUNK)]
+    with ProcessPoolExecutor() as pool:
+        for done, (counts, found) in enumerate(pool.map(lives, chunks), 1):
+            fired.update(counts)
+            failures += len(found)
+            for seed, error in found:
+                print(f"schedule {seed}: {error}", flush=True)
+            if done % 20 == 0 or done == len(chunks):
+                took = time.monotonic() - began
+                print(f"{fired['schedule']:,} schedules in {took:.0f} s, {failures} failed: {dict(fired)}", flush=True)
+    return failures
+
+
+def main(words: list[str]) -> int:
+    match words:
+        case ["--seed", seed]:
+            try:
+                simulate(int(seed))
+            except Exception:
+                traceback.print_exc()
+                return 1
+            print("every invariant holds")
+            return 0
+        case [text]:
+            first, _, last = text.rpartition(":")
+            return int(bool(many(int(first or 0), int(last))))
+        case _:
+            print(__doc__)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
 from ..core.events import Event
-from ..core.history import History, StepRecord
+from ..core.history import StepRecord
 from ..core.options import Duration, seconds
 from ..core.state import RunStatus
 from ..errors import (
@@ -15,7 +15,6 @@ from ..errors import (
     RunError,
     RunFailed,
     RunInterruptedError,
-    StoreError,
     UsageError,
     WaitTimeoutError,
     resume_command,
@@ -24,6 +23,7 @@ from .clock import pause
 from .execution import Execution
 from .result import RunResult, count_statuses, mimebundle_of
 from .runs import Runs
+from .stored import stored_history
 
 W = TypeVar("W")
 _PAGE = 1000
@@ -182,12 +182,7 @@ class RunHandle(Generic[W]):
 
     async def _result(self) -> RunResult[W]:
         record = await self._runs.record(self.id)
-        history, after = History(self.id), 0
-        while page := await self._runs.store.read(self.id, after=after, limit=_PAGE * 10):
-            history.extend(page)
-            after = page[-1].seq
-        if not after:
-            raise StoreError(f"the log of run {self.id!r} is empty in {self._runs.store.url}: the store is damaged")
+        history = await stored_history(self._runs.store, self.id)
         dag = self._execution.dag if self._execution is not None else await self._runs.dag_to_show(record)
         return RunResult(record, history, dag)
 

@@ -16,6 +16,7 @@ from ..core.plan import Plan
 from ..core.state import RunStatus
 from ..errors import (
     ConflictError,
+    IllegalTransitionError,
     NotResumableError,
     RunExistsError,
     RunNotFoundError,
@@ -29,6 +30,7 @@ from ..ports import Clock, Message, RunQuery, RunRecord, Store
 from .engine import Engine
 from .execution import Execution, encode_inputs
 from .owner import Owner, is_dead, parse_owner
+from .stored import damaged_log, empty_log, stored_dag
 
 _LOGGER = logging.getLogger("orchwf")
 _PAGE = 10_000
@@ -82,8 +84,7 @@ class Runs:
 
     async def stored_dag(self, fingerprint: str) -> Dag | None:
         """The definition that the store keeps under this fingerprint, without code."""
-        text = await self.store.definition(fingerprint)
-        return None if text is None else Dag.from_dict(json.loads(text))
+        return await stored_dag(self.store, fingerprint)
 
     def _plan(self, dag: Dag) -> Plan:
         plan = self._plans.get(dag)
@@ -247,10 +248,13 @@ class Runs:
         while events := await self.store.read(record.id, after=after, limit=_PAGE):
             if execution is None:
                 execution = Execution(record, dag, self._plan(dag), _inputs_of(events))
-            execution.machine.replay(events)
+            try:
+                execution.machine.replay(events)
+            except IllegalTransitionError as error:
+                raise damaged_log(self.store, record.id, error) from error
             after = events[-1].seq
         if execution is None:
-            raise StoreError(f"the log of run {record.id!r} is empty in {self.store.url}: the store is damaged")
+            raise empty_log(self.store, record.id)
         execution.written = after
         if record.fingerprint != dag.fingerprint:
             execution.definition = _document(dag)
@@ -325,7 +329,9 @@ class Runs:
         for message in messages:
             execution = self.engine.executions.get(message.run_id)
             if execution is not None:
-                self.engine.tell_run(execution, _happening(message))
+                # One that cannot be read must not keep the others from their runs; whoever takes its run up is told.
+                with contextlib.suppress(StoreError):
+                    self.engine.tell_run(execution, _happening(message))
 
     async def release(self) -> None:
         """Let go of all runs that have not ended, so that anyone may take them up at once."""
@@ -334,7 +340,12 @@ class Runs:
 
 
 def _happening(message: Message) -> CancelAsked:
-    return CancelAsked(message.id, str(json.loads(message.payload)))
+    try:
+        return CancelAsked(message.id, str(json.loads(message.payload)))
+    except ValueError as error:
+        raise StoreError(
+            f"the message {message.id!r} to run {message.run_id!r} cannot be read ({error}): the store is damaged"
+        ) from error
 
 
 def _document(dag: Dag) -> str:

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
-from .sqlite_errors import BUSY_TIMEOUT, store_error, unusable
+from .sqlite_errors import BUSY_TIMEOUT, SQLITE_ERRORS, store_error, unusable
 
 APPLICATION_ID = 0x6F727766
 """Stands in the header of each of our files: "orwf" in ASCII."""
@@ -58,7 +58,7 @@ def check_file(path: Path, *, must_exist: bool) -> None:
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)) as connection:
             check_schema(connection, path)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise store_error(path, error) from error
 
 

@@ -10,6 +10,11 @@ BUSY_TIMEOUT = 5.0
 """How long to wait for another process that writes, in seconds."""
 
 _DAMAGED = "it is damaged; restore a backup, or save what can be read with: sqlite3 FILE .recover"
+_STUCK = (
+    "nothing more can be written: the disk is full, or a quota or the limit for the size of a file (ulimit -f) is "
+    "reached, or the disk is failing; make room, then go on: what was acknowledged is safe"
+)
+_SUBDIVIDED = {sqlite3.SQLITE_IOERR_WRITE: _STUCK, sqlite3.SQLITE_IOERR_SHMSIZE: _STUCK}
 _REASONS = {
     sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable for this user",
     sqlite3.SQLITE_PERM: "permission is denied; make the file and its folder writable for this user",
@@ -37,13 +42,14 @@ def store_error(path: Path, error: Exception) -> StoreError:
     # Of text that is not Unicode Python speaks itself, without a code.
     if isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error):
         return unusable(path, f"{_DAMAGED} (it has text that is not Unicode)")
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is a subdivision
+    whole_code = getattr(error, "sqlite_errorcode", 0)
+    code = whole_code & 0xFF  # the rest is a subdivision
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreBusyError(
             f"the store {path} is busy: another process has held its lock for more than {BUSY_TIMEOUT:g} s; "
             "try again, or find and stop that process"
         )
-    reason = _REASONS.get(code)
+    reason = _SUBDIVIDED.get(whole_code) or _REASONS.get(code)
     # It may quote what is in the file, which may be anything if that is damaged.
     said = f"SQLite says: {visible(str(error))}"
     return unusable(path, f"{reason} ({said})" if reason else said)

@@ -47,8 +47,13 @@ def check_file(path: Path, *, must_exist: bool) -> None:
     Raises:
         StoreError: it cannot.
     """
-    _check_folder(path)
-    if not path.exists():
+    try:
+        _check_folder(path)
+        is_there = path.exists()
+    except OSError as error:
+        # Of a folder that may not be entered, or a name that is too long.
+        raise unusable(path, f"it cannot be reached: {error.strerror}; give another path") from error
+    if not is_there:
         if must_exist:
             raise unusable(path, "there is no store; see that the path is right, or start a run there first")
         if not os.access(path.parent, os.W_OK | os.X_OK):

@@ -330,6 +330,9 @@ class IllegalTransitionError(OrchwfError):
     """A pair of state and event that the table of transitions does not have: a bug in orchwf."""
 
     def __init__(self, subject: str, state: str, event: str) -> None:
+        self.subject = subject
+        self.state = state
+        self.event = event
         super().__init__(
             f"{subject} is {state!r}, where {event!r} may not happen; this is a bug in orchwf, please report it"
         )

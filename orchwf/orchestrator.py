@@ -1,6 +1,7 @@
 """The public face: starts runs, finds them, resumes them."""
 
 import asyncio
+import contextlib
 import math
 import secrets
 import signal
@@ -14,7 +15,7 @@ import attrs
 
 from .core.options import Duration, positive_seconds, seconds
 from .core.state import RunStatus
-from .errors import RunExistsError, UsageError
+from .errors import RunExistsError, StoreError, UsageError
 from .observers.log import LogObserver
 from .ports import Clock, Observer, RunQuery, RunRecord, Store
 from .runtime.answers import Answers, Named
@@ -194,7 +195,8 @@ class Orchestrator:
 
     async def _wind_down(self, runs: Runs) -> None:
         await self._end(runs)
-        if runs.engine.failure is None:
+        # Whoever waits for a run is told of a store that is lost. Without it the lease runs out by itself.
+        with contextlib.suppress(StoreError):
             await runs.release()
 
     async def start(

@@ -9,6 +9,7 @@ from ..core.events import ErrorInfo, Event, RunStarted, SignalReceived, StepComp
 from ..core.history import History, StepRecord
 from ..errors import Problem
 from ..ports import RunRecord
+from ..runtime.stored import stored_json
 from ..views import iso_time
 
 Document = dict[str, object]
@@ -102,16 +103,16 @@ def event_document(run_id: str, event: Event) -> Document:
     details = attrs.asdict(event, filter=lambda field, _: field.name not in ("seq", "at"))
     match event:
         case StepCompleted():
-            details["output"] = json.loads(event.output)
+            details["output"] = stored_json(event.output, f"the output of step {event.step!r} of run {run_id!r}")
         case StepHeartbeat():
-            details["progress"] = json.loads(event.progress)
+            details["progress"] = stored_json(event.progress, f"the progress of step {event.step!r} of run {run_id!r}")
         case RunStarted():
             details["inputs"] = json.loads(event.inputs)
         case SignalReceived(signal="cancel" | "terminate" | "pause"):
             # Of these it is the reason, as plain text.
             details["reason"] = details.pop("payload")
         case SignalReceived():
-            details["payload"] = json.loads(event.payload)
+            details["payload"] = stored_json(event.payload, f"the message {event.message_id!r} to run {run_id!r}")
         case _:
             pass
     return {"run": run_id, "seq": event.seq, "at": iso_time(event.at), "kind": event.kind, **details}

@@ -1,6 +1,5 @@
 """From `7f3a`, `last` or `last-failed` to a run of the store, and what there is to know of it."""
 
-import json
 import os
 import time
 
@@ -10,11 +9,11 @@ from ..core.dag import Dag
 from ..core.history import History
 from ..core.report import Report
 from ..core.state import RunStatus
-from ..errors import StoreError, resume_command
-from ..labels import visible
+from ..errors import resume_command
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.owner import is_abandoned, parse_owner
 from ..runtime.result import RunResult
+from ..runtime.stored import stored_dag, stored_history
 from ..views import run_row
 from .documents import Document, result_document, run_document
 from .exits import CommandError, Exit
@@ -131,13 +130,7 @@ async def read_run(store: Store, record: RunRecord) -> Found:
     The run with all that its log says.
 
     Raises:
-        StoreError: it has no log.
+        StoreError: it has no log, or one that cannot be read.
     """
-    history, after = History(record.id), 0
-    while page := await store.read(record.id, after=after, limit=10_000):
-        history.extend(page)
-        after = page[-1].seq
-    if not after:
-        raise StoreError(f"the log of run {visible(record.id)} is empty in {store.url}: the store is damaged")
-    text = await store.definition(record.fingerprint)
-    return Found(record, history, None if text is None else Dag.from_dict(json.loads(text)))
+    history = await stored_history(store, record.id)
+    return Found(record, history, await stored_dag(store, record.fingerprint))

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from ..core.events import Event, StepEvent
 from ..core.options import seconds
@@ -18,6 +17,7 @@ from ..errors import BadOptionError
 from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
+from ..runtime.stored import stored_json
 from ..views import attempt_lines, event_line, local_time, mark_of, run_row, step_line, steps_to_show, tags_text
 from .documents import event_document
 from .exits import CommandError, Exit
@@ -163,7 +163,7 @@ def _show_output(output: Output, found: Found, step: str) -> int:
         raise CommandError(
             f"step {step!r} of run {found.record.id!r} has no output: it is {record.status}", Exit.NOT_FOUND
         )
-    value: Any = json.loads(record.output)
+    value = stored_json(record.output, f"the output of step {step!r} of run {found.record.id!r}")
     if output.json:
         output.document({"run": found.record.id, "step": step, "output": value})
     elif isinstance(value, str):

@@ -24,6 +24,7 @@ from .clock import pause
 from .execution import Execution
 from .result import RunResult, count_statuses, mimebundle_of
 from .runs import Runs
+from .stored import stored_history
 
 W = TypeVar("W")
 _PAGE = 1000
@@ -209,7 +210,7 @@ class RunHandle(Generic[W]):
 
     async def _result(self) -> RunResult[W]:
         record = await self._runs.record(self.id)
-        history = await self._runs.history(record)
+        history = await stored_history(self._runs.store, self.id)
         dag = self._execution.dag if self._execution is not None else await self._runs.dag_to_show(record)
         return RunResult(record, history, dag)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 
+from ..errors import StoreError
 from ..ports import RunRecord
 
 
@@ -38,9 +39,17 @@ class Owner:
 
 
 def parse_owner(text: str) -> Owner:
-    """The owner that this text was made of."""
-    host, pid, birth, key = text.rsplit("|", 3)
-    return Owner(host, int(pid), birth, key)
+    """
+    The owner that this text was made of.
+
+    Raises:
+        StoreError: it is no such text.
+    """
+    try:
+        host, pid, birth, key = text.rsplit("|", 3)
+        return Owner(host, int(pid), birth, key)
+    except ValueError as error:
+        raise StoreError(f"a run has the owner {text!r}, whom orchwf did not write: the store is damaged") from error
 
 
 def this_process(key: str) -> Owner:

@@ -13,11 +13,11 @@ from ..core.adoption import changed_inputs, reusable
 from ..core.codec import Codec
 from ..core.dag import Dag, dag_of
 from ..core.events import Event, RunStarted
-from ..core.history import History
 from ..core.outcome import Asked, Begun, TakenUp
 from ..core.state import RunStatus, StepStatus
 from ..errors import (
     ConflictError,
+    IllegalTransitionError,
     NotResumableError,
     RunExistsError,
     RunNotFoundError,
@@ -34,6 +34,7 @@ from .engine import Engine
 from .execution import Execution, encode_inputs
 from .owner import Owner, is_abandoned, parse_owner
 from .registry import Registry
+from .stored import damaged_log, empty_log, stored_dag, stored_history, stored_json
 
 _LOGGER = logging.getLogger("orchwf")
 _PAGE = 10_000
@@ -89,8 +90,7 @@ class Runs:
 
     async def stored_dag(self, fingerprint: str) -> Dag | None:
         """The definition that the store keeps under this fingerprint, without code."""
-        text = await self.store.definition(fingerprint)
-        return None if text is None else Dag.from_dict(json.loads(text))
+        return await stored_dag(self.store, fingerprint)
 
     def is_orphan(self, record: RunRecord) -> bool:
         """Whether nobody executes this run, which goes on by itself."""
@@ -167,7 +167,7 @@ class Runs:
         dag = self._known(record)
         later = dag.descendants(from_step) | {from_step}
         earlier = dag.ancestors(from_step) if inputs else frozenset(dag.nodes) - later
-        history = await self.history(record)
+        history = await stored_history(self.store, run_id)
         before = await self.stored_dag(record.fingerprint)
         if before is not None:
             earlier -= changed_inputs(before, dag)
@@ -179,24 +179,6 @@ class Runs:
             dag, checked_run_id(new_id), begun, record.metadata if metadata is None else checked_metadata(metadata),
             record.tags if tags is None else checked_tags(tags),
         )  # fmt: skip
-
-    async def history(self, record: RunRecord) -> History:
-        """
-        What became of a run.
-
-        Raises:
-            StoreError: it has no log.
-        """
-        history, after = History(record.id), 0
-        while page := await self.store.read(record.id, after=after, limit=_PAGE):
-            history.extend(page)
-            after = page[-1].seq
-        if not after:
-            raise self._damaged(record.id)
-        return history
-
-    def _damaged(self, run_id: str) -> StoreError:
-        return StoreError(f"the log of run {run_id!r} is empty in {self.store.url}: the store is damaged")
 
     def _check_engine(self) -> None:
         if self.engine.failure is not None:
@@ -327,10 +309,13 @@ class Runs:
         while events := await self.store.read(record.id, after=after, limit=_PAGE):
             if execution is None:
                 execution = Execution(record, dag, self.registry.plan(dag), _inputs_of(events))
-            execution.machine.replay(events)
+            try:
+                execution.machine.replay(events)
+            except IllegalTransitionError as error:
+                raise damaged_log(self.store, record.id, error) from error
             after = events[-1].seq
         if execution is None:
-            raise self._damaged(record.id)
+            raise empty_log(self.store, record.id)
         execution.written = after
         if record.fingerprint != dag.fingerprint:
             execution.definition = _document(dag)
@@ -385,7 +370,9 @@ class Runs:
         for message in await self.store.inbox(str(self.owner)):
             execution = self.engine.executions.get(message.run_id)
             if execution is not None:
-                self.engine.tell_run(execution, _asked(message))
+                # One that cannot be read must not keep the others from their runs; whoever takes its run up is told.
+                with contextlib.suppress(StoreError):
+                    self.engine.tell_run(execution, _asked(message))
 
     async def let_lost_ones_go(self) -> None:
         """Execute no longer what somebody else has taken, as our lease had run out."""
@@ -416,7 +403,8 @@ def _check_goes_on(execution: Execution, asked: Sequence[Asked]) -> None:
 
 
 def _asked(message: Message) -> Asked:
-    return Asked(message.signal, message.id, str(json.loads(message.payload)))
+    payload = stored_json(message.payload, f"the message {message.id!r} to run {message.run_id!r}")
+    return Asked(message.signal, message.id, str(payload))
 
 
 def _document(dag: Dag) -> str:

@@ -1,6 +1,7 @@
 """The store in a SQLite file, on one machine: what is acknowledged is on the disk."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -53,12 +54,12 @@ async def open_sqlite(
     try:
         await connection.open(must_exist=must_exist)
         await connection.call(partial(prepare, path=absolute, synchronous=_SYNCHRONOUS[durability]))
-        identity = await connection.call(lambda _: _identity(absolute))
+        identities = await connection.call(lambda _: _identities(absolute))
     except BaseException:
         # An open connection keeps the interpreter from ending.
         await connection.close()
         raise
-    return SQLiteStore(connection, sqlite_url(absolute, durability), identity)
+    return SQLiteStore(connection, sqlite_url(absolute, durability), identities)
 
 
 class SQLiteStore:
@@ -68,43 +69,44 @@ class SQLiteStore:
     Open a file once per process: SQLite before 3.51.3 has a fault that needs two connections that write.
     """
 
-    def __init__(self, connection: SQLiteConnection, url: str, identity: tuple[int, int]) -> None:
+    def __init__(self, connection: SQLiteConnection, url: str, identities: dict[Path, "_Identity | None"]) -> None:
         self.url = url
         self._connection = connection
-        self._identity = identity
+        self._identities = identities
 
     async def append(self, appends: Sequence[Append]) -> list[Exception | None]:
         if not appends:
             return []
-        return await self._write(partial(write_appends, appends=list(appends), url=self.url))
+        return await self._call(partial(write_appends, appends=list(appends), url=self.url))
 
     async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
-        return await self._connection.call(partial(read_events, run_id=run_id, after=after, limit=limit))
+        return await self._call(partial(read_events, run_id=run_id, after=after, limit=limit))
 
     async def get(self, run_id: str) -> RunRecord | None:
-        return await self._connection.call(partial(get_run, run_id=run_id))
+        return await self._call(partial(get_run, run_id=run_id))
 
     async def runs(self, query: RunQuery) -> list[RunRecord]:
-        return await self._connection.call(partial(list_runs, query=query))
+        return await self._call(partial(list_runs, query=query))
 
     async def definition(self, fingerprint: str) -> str | None:
-        return await self._connection.call(partial(get_definition, fingerprint=fingerprint))
+        return await self._call(partial(get_definition, fingerprint=fingerprint))
 
     async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
         def claim(db: sqlite3.Connection) -> bool:
             with transaction(db):
                 return db.execute(_CLAIM, (owner, run_id, previous)).rowcount == 1
 
-        return await self._write(claim)
+        return await self._call(claim)
 
     async def renew(self, owner: str, lease: float) -> bool:
-        return await self._write(partial(renew, owner=owner, lease=lease) if lease else partial(give_up, owner=owner))
+        work = partial(renew, owner=owner, lease=lease) if lease else partial(give_up, owner=owner)
+        return await self._call(work)
 
     async def owners(self) -> dict[str | None, bool]:
-        return await self._connection.call(get_owners)
+        return await self._call(get_owners)
 
     async def facts(self) -> dict[str, str]:
-        return await self._connection.call(partial(get_facts, path=self._connection.path))
+        return await self._call(partial(get_facts, path=self._connection.path))
 
     async def send(self, message: Message) -> None:
         def send(db: sqlite3.Connection) -> None:
@@ -114,39 +116,69 @@ class SQLiteStore:
                 if not is_new and not db.execute(_IS_RUN, (message.run_id,)).fetchone():
                     raise RunNotFoundError(message.run_id, self.url)
 
-        await self._write(send)
+        await self._call(send)
 
     async def inbox(self, owner: str) -> list[Message]:
-        return await self._connection.call(partial(get_inbox, owner=owner))
+        return await self._call(partial(get_inbox, owner=owner))
 
     async def delete(self, run_ids: Sequence[str]) -> int:
         ids = list(dict.fromkeys(run_ids))
         # Each run goes at once or not at all. Many runs go in portions, so that others can write in between.
         portions = [ids[start : start + _RUNS_PER_DELETE] for start in range(0, len(ids), _RUNS_PER_DELETE)]
-        return sum([await self._write(partial(delete_runs, run_ids=portion)) for portion in portions])
+        return sum([await self._call(partial(delete_runs, run_ids=portion)) for portion in portions])
 
     async def close(self) -> None:
         await self._connection.close()
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def checked(db: sqlite3.Connection) -> T:
-            self._check_identity()
+            self._check_identities()
             return work(db)
 
         return await self._connection.call(checked)
 
-    def _check_identity(self) -> None:
-        # SQLite writes happily to a file that was deleted, and all of it is lost when the process ends. The look
-        # costs two microseconds.
+    def _check_identities(self) -> None:
+        # SQLite goes on happily with files that were deleted: nobody else sees what it writes, and most of it is lost
+        # when the process ends. The look costs some microseconds.
         path = self._connection.path
-        try:
-            identity = _identity(path)
-        except FileNotFoundError:
-            raise unusable(path, "its file was deleted while it was open; open a new store") from None
-        if identity != self._identity:
-            raise unusable(path, "its file was replaced by another while it was open; open the store again")
+        found = _identities(path)
+        for file, identity in self._identities.items():
+            if found[file] != identity:
+                what = "its file" if file == path else f"{file.name}, which belongs to it,"
+                fate = "deleted" if found[file] is None else "replaced by another"
+                if file == path:
+                    self._put_aside(found)
+                raise unusable(path, f"{what} was {fate} while it was open; open the store again")
+
+    def _put_aside(self, found: dict[Path, "_Identity | None"]) -> None:
+        # SQLite does not know which database a log belongs to: it would play this one into the file that is there now,
+        # or will be, and so ruin it. The log is not deleted, as it may be wanted together with the old file.
+        for file, identity in self._identities.items():
+            if file != self._connection.path and found[file] == identity:
+                with contextlib.suppress(OSError):
+                    file.replace(file.with_name(f"{file.name}-orphaned"))
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
+_Identity = tuple[int, int]
+"""What tells a file from all others of the machine."""
+
+
+def _identities(path: Path) -> dict[Path, _Identity | None]:
+    """
+    Those of the database, and of what SQLite keeps beside it for as long as anybody has it open; None of what is gone.
+
+    Raises:
+        StoreError: there is no way to them any more.
+    """
+    files = (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")))
+    return {file: _identity(path, file) for file in files}
+
+
+def _identity(path: Path, file: Path) -> _Identity | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unusable(path, f"{file} cannot be reached any more: {error.strerror}") from error
     return status.st_dev, status.st_ino

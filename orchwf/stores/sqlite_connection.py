@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import aiosqlite
 
-from .sqlite_errors import BUSY_TIMEOUT, store_error, unusable
+from .sqlite_errors import BUSY_TIMEOUT, SQLITE_ERRORS, store_error, unusable
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class SQLiteConnection:
 
         try:
             self._db = await aiosqlite.connect(uri, factory=connect)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise store_error(self.path, error) from error
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -62,7 +62,7 @@ class SQLiteConnection:
         self._calls.append(lambda db: results.append(work(db)))
         try:
             await self._db.commit()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise store_error(self.path, error) from error
         return results[0]
 

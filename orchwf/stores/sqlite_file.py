@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from .sqlite_clock import add_clock
-from .sqlite_errors import BUSY_TIMEOUT, store_error, unusable
+from .sqlite_errors import BUSY_TIMEOUT, SQLITE_ERRORS, store_error, unusable
 
 APPLICATION_ID = 0x6F727766
 """Stands in the header of each of our files: "orwf" in ASCII."""
@@ -48,8 +48,13 @@ def check_file(path: Path, *, must_exist: bool) -> None:
     Raises:
         StoreError: it cannot.
     """
-    _check_folder(path)
-    if not path.exists():
+    try:
+        _check_folder(path)
+        is_there = path.exists()
+    except OSError as error:
+        # Of a folder that may not be entered, or a name that is too long.
+        raise unusable(path, f"it cannot be reached: {error.strerror}; give another path") from error
+    if not is_there:
         if must_exist:
             raise unusable(path, "there is no store; see that the path is right, or start a run there first")
         if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -59,7 +64,7 @@ def check_file(path: Path, *, must_exist: bool) -> None:
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)) as connection:
             check_schema(connection, path)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise store_error(path, error) from error
 
 

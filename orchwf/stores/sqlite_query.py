@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from ..core.events import Event, from_row
 from ..core.state import RunStatus
-from ..errors import StoreError
 from ..ports import Message, RunQuery, RunRecord
 from .labels import decode_labels
+from .sqlite_damage import check_events, check_instants, check_object, check_texts, readable
 
 _Value = str | int | float | None
 
@@ -45,13 +45,9 @@ _NO_LIMIT = -1
 def read_events(connection: sqlite3.Connection, run_id: str, after: int, limit: int | None) -> list[Event]:
     """What `Store.read` says."""
     rows = connection.execute(_READ, (run_id, after, _NO_LIMIT if limit is None else limit)).fetchall()
-    try:
+    with readable(f"the log of run {run_id!r} has an event that cannot be read"):
+        check_events(rows, max(after, 0) + 1)
         return [from_row(row) for row in rows]
-    except (KeyError, ValueError, TypeError) as error:
-        raise StoreError(
-            f"the log of run {run_id!r} has an event that cannot be read ({type(error).__name__}: {error}): "
-            "it was written by a newer orchwf, or it is damaged"
-        ) from error
 
 
 def get_run(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
@@ -63,12 +59,17 @@ def get_run(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
 def get_definition(connection: sqlite3.Connection, fingerprint: str) -> str | None:
     """What `Store.definition` says."""
     row = connection.execute(_DEFINITION, (fingerprint,)).fetchone()
+    with readable(f"the definition {fingerprint} cannot be read"):
+        check_texts(row or ())
     return row[0] if row else None
 
 
 def get_inbox(connection: sqlite3.Connection, owner: str) -> list[Message]:
     """What `Store.inbox` says."""
     rows = connection.execute(_INBOX, (owner,)).fetchall()
+    for row in rows:
+        with readable(f"a message to run {row[0]!r} cannot be read"):
+            check_texts(row)
     return [Message(run_id=run_id, id=id_, signal=signal, payload=payload) for run_id, id_, signal, payload in rows]
 
 
@@ -168,9 +169,16 @@ _Row = tuple[int, str, str, str, str, str, str, str, str, float, float | None, s
 def _record(row: _Row) -> RunRecord:
     no, run_id, workflow, version, fingerprint, entrypoint, status, *_ = row
     metadata, tags, created_at, ended_at, error, owner, has_lapsed = row[7:]
-    decoded_metadata, decoded_tags = decode_labels(metadata, tags)
+    with readable(f"run {run_id!r} cannot be read"):
+        check_texts([run_id, workflow, version, fingerprint, entrypoint, error, owner or ""])
+        check_instants([created_at] if ended_at is None else [created_at, ended_at])
+        decoded_metadata, decoded_tags = decode_labels(metadata, tags)
+        check_object(decoded_metadata)
+        check_object(decoded_tags)
+        check_texts(decoded_tags.values())
+        known_status = RunStatus(status)
     return RunRecord(
         id=run_id, workflow=workflow, version=version, fingerprint=fingerprint, entrypoint=entrypoint,
-        status=RunStatus(status), metadata=decoded_metadata, tags=decoded_tags, created_at=created_at,
+        status=known_status, metadata=decoded_metadata, tags=decoded_tags, created_at=created_at,
         ended_at=ended_at, error=error, owner=owner, has_lapsed=bool(has_lapsed), number=no,
     )  # fmt: skip

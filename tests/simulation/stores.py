@@ -40,9 +40,9 @@ class SimulatedSQLiteStore(SQLiteStore):
     """The SQLite store over such a connection; there is no file that could be replaced."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__(InlineConnection(now), "sqlite:simulated", (0, 0))  # type: ignore[arg-type]
+        super().__init__(InlineConnection(now), "sqlite:simulated", {})  # type: ignore[arg-type]
 
-    def _check_identity(self) -> None:
+    def _check_identities(self) -> None:
         pass
 
 

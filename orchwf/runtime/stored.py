@@ -1,0 +1,82 @@
+"""What a store keeps of a run, read as a whole: what cannot be is a `StoreError` that says so."""
+
+import json
+
+from ..core.dag import Dag
+from ..core.history import History
+from ..errors import IllegalTransitionError, OrchwfError, StoreError
+from ..ports import Store
+
+_PAGE = 10_000
+
+
+async def stored_history(store: Store, run_id: str) -> History:
+    """
+    What became of a run: the fold of its whole log.
+
+    Raises:
+        StoreError: it has no log, or one in which something happens that cannot.
+    """
+    history, after = History(run_id), 0
+    while page := await store.read(run_id, after=after, limit=_PAGE):
+        try:
+            history.extend(page)
+        except IllegalTransitionError as error:
+            raise damaged_log(store, run_id, error) from error
+        after = page[-1].seq
+    if not after:
+        raise empty_log(store, run_id)
+    return history
+
+
+def empty_log(store: Store, run_id: str) -> StoreError:
+    """The error for a run without a log: it is written with the first event, never before."""
+    return StoreError(f"the log of run {run_id!r} is empty in {store.url}: the store is damaged")
+
+
+def damaged_log(store: Store, run_id: str, error: IllegalTransitionError) -> StoreError:
+    """The error for a log that no run can have written."""
+    return StoreError(
+        f"the log of run {run_id!r} in {store.url} makes no sense: "
+        f"{error.subject} is {error.state!r} when {error.event!r} happens; the store is damaged: restore a backup"
+    )
+
+
+async def stored_dag(store: Store, fingerprint: str) -> Dag | None:
+    """
+    The definition that the store keeps under this fingerprint, without code; None if it has none.
+
+    Raises:
+        StoreError: what it keeps is none.
+    """
+    text = await store.definition(fingerprint)
+    if text is None:
+        return None
+    try:
+        dag = Dag.from_dict(json.loads(text))
+        missing = {parent for node in dag.nodes.values() for parent in node.dependencies} - dag.nodes.keys()
+        if missing:
+            raise LookupError(f"it has no step {min(missing)!r}")
+        return dag
+    except (OrchwfError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise StoreError(
+            f"the definition {fingerprint} in {store.url} cannot be read ({type(error).__name__}: {error}): "
+            "it was written by a newer orchwf, or it is damaged"
+        ) from error
+
+
+def stored_json(text: str, what: str) -> object:
+    """
+    The JSON value of a stored text.
+
+    Args:
+        what: What the error calls it.
+
+    Raises:
+        StoreError: it is no JSON.
+    """
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{what} cannot be read, as it is no JSON ({error}): the store is damaged") from error
+    return value

@@ -1,0 +1,88 @@
+"""
+Looks at rows of a SQLite store before they are believed.
+
+SQLite keeps no checksums of what is in its tables, so a disk that errs may hand out a row that nobody wrote. What is
+neither text nor number where it should be, has another place in the log, or is no JSON, is found here; one letter for
+another within a text is not.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from ..core.events import Row
+from .sqlite_errors import UnreadableError
+
+_LATEST = 253_370_764_800.0
+"""The year 9999 (epoch seconds): later instants cannot be shown."""
+
+
+@contextmanager
+def readable(complaint: str) -> Iterator[None]:
+    """
+    A block that reads rows.
+
+    Raises:
+        UnreadableError: it met one that it cannot read; the text begins with the complaint.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UnreadableError(f"{complaint} ({type(error).__name__}: {error})") from error
+
+
+def check_events(rows: Sequence[Row], first: int) -> None:
+    """
+    See that these rows are events, and numbered from `first` on without gaps.
+
+    Raises:
+        ValueError, KeyError, TypeError: they are not.
+    """
+    for wanted, (seq, at, kind, step, attempt, data) in enumerate(rows, first):
+        if seq != wanted:
+            raise ValueError(f"number {seq} stands where {wanted} should")
+        check_instants([at])
+        if type(attempt) is not int or attempt < 0:
+            raise ValueError(f"{attempt!r} is no attempt")
+        check_texts([kind] if step is None else [kind, step])
+        if step is None and kind.startswith("step."):
+            raise ValueError(f"{kind} of no step")
+        if data is not None:
+            check_texts([data])
+        if kind == "run.started":
+            check_object(json.loads(json.loads(data or "")["inputs"]))
+
+
+def check_texts(values: Iterable[object]) -> None:
+    """
+    See that each of these is text.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for value in values:
+        if type(value) is not str:
+            raise ValueError(f"{value!r} is no text")
+
+
+def check_instants(values: Iterable[object]) -> None:
+    """
+    See that each of these is an instant (epoch seconds) that can be shown.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for value in values:
+        if type(value) is not float or not 0 <= value < _LATEST:
+            raise ValueError(f"{value!r} is no instant")
+
+
+def check_object(value: object) -> None:
+    """
+    See that this is what a JSON object is read as.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if type(value) is not dict:
+        raise ValueError(f"{value!r} is no JSON object")

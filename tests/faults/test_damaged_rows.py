@@ -1,0 +1,163 @@
+"""Rows of the database that nobody wrote: whoever meets one is told which it is, and what is wrong with it."""
+
+import asyncio
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orchwf import Orchestrator
+from orchwf.errors import EncodingError, StoreError
+from tests.cli.console import Shell
+from tests.faults.harvest import Harvest
+from tests.faults.victims import log_in
+
+
+async def changed(path: Path, statement: str) -> None:
+    """Change the database behind the back of the store."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
+
+
+_LOG = "run = (SELECT no FROM runs WHERE id = 'done')"
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        (f"DELETE FROM log WHERE {_LOG} AND seq = 7", "ValueError: number 8 stands where 7 should"),
+        (f"UPDATE log SET at = 1e300 WHERE {_LOG} AND seq = 7", "ValueError: 1e+300 is no instant"),
+        (f"UPDATE log SET at = 'noon' WHERE {_LOG} AND seq = 7", "ValueError: 'noon' is no instant"),
+        (f"UPDATE log SET kind = x'ff' WHERE {_LOG} AND seq = 7", "is no text"),
+        (f"UPDATE log SET step = NULL WHERE {_LOG} AND kind = 'step.started'", "step.started of no step"),
+        (f"UPDATE log SET attempt = 'x' WHERE {_LOG} AND seq = 7", "'x' is no attempt"),
+        (f"UPDATE log SET data = '[]' WHERE {_LOG} AND seq = 1", "TypeError: "),
+        (f"UPDATE log SET data = x'00' WHERE {_LOG} AND kind = 'step.completed'", "is no text"),
+        (
+            f"UPDATE log SET data = replace(data, '\"{{}}\"', '\"{{\"') WHERE {_LOG} AND seq = 1",
+            "JSONDecodeError",
+        ),
+        (f"UPDATE log SET step = cast(x'ff41' AS TEXT) WHERE {_LOG} AND seq = 2", "text that is not Unicode"),
+    ],
+)
+async def test_a_row_of_the_log_that_nobody_wrote(sound: Path, tmp_path: Path, statement: str, reason: str):
+    """The error names file and run, and what is wrong."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sound, path)
+    await changed(path, statement)
+
+    with pytest.raises(StoreError, match="cannot be used") as caught:
+        await log_in(path, "done")
+
+    assert f"the store {path} cannot be used: " in str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("status", "'dreaming'"),
+        ("metadata", "'{'"),
+        ("metadata", "'[]'"),
+        ("tags", "'{\"a\":1}'"),
+        ("created_at", "1e300"),
+        ("ended_at", "'soon'"),
+        ("workflow", "x'ff'"),
+        ("owner", "x'ff'"),
+    ],
+)
+async def test_a_run_that_nobody_wrote(sound: Path, tmp_path: Path, column: str, value: str):
+    """Whoever gets or lists it is told which."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sound, path)
+    await changed(path, f"UPDATE runs SET {column} = {value} WHERE id = 'done'")
+
+    async with Orchestrator(f"sqlite:///{path}") as orchestrator:
+        for ask in (orchestrator.list_runs, lambda: orchestrator.get("done")):
+            with pytest.raises(StoreError, match=f"the store {path} cannot be used: run 'done' cannot be read"):
+                await ask()
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE inbox SET payload = 'x'", "the message 'cancel' to run 'r' cannot be read"),
+        ("UPDATE inbox SET payload = x'ff'", "a message to run 'r' cannot be read"),
+        (
+            "UPDATE log SET kind = 'step.completed' WHERE kind = 'step.started'",
+            "makes no sense: step 'sow' is 'completed'",
+        ),
+        ("DELETE FROM log WHERE run = 2", "the log of run 'r' is empty in"),
+    ],
+)
+async def test_what_nobody_wrote_stops_a_resume(sound: Path, tmp_path: Path, statement: str, reason: str):
+    """With an error for the operator: none that speaks of a bug, and none of Python's own."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sound, path)
+    await changed(path, statement)
+
+    async with Orchestrator(f"sqlite:///{path}") as orchestrator:
+        with pytest.raises(StoreError) as caught:
+            await orchestrator.resume("r", workflow=Harvest)
+
+    assert reason in str(caught.value)
+
+
+async def test_a_log_that_nobody_wrote(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Where each row can be read, and what they tell cannot have happened, the operator is told so."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sound, path)
+    await changed(path, "UPDATE log SET kind = 'step.completed' WHERE kind = 'step.started'")
+
+    async with Orchestrator(f"sqlite:///{path}") as orchestrator:
+        with pytest.raises(StoreError) as caught:
+            await (await orchestrator.get("done")).steps()
+    said = await asyncio.to_thread(Shell(tmp_path, capsys), "show", "done", "--store", f"sqlite:///{path}")
+
+    assert str(caught.value) == (
+        f"the log of run 'done' in sqlite:///{path} makes no sense: step 'sow' is 'completed' when 'step.completed' "
+        "happens; the store is damaged: restore a backup"
+    )
+    assert (4, f"{caught.value}\n") == (said.code, said.err)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "substr(data, 2)",
+        "'[]'",
+        "'{\"schema\": 1}'",
+        'replace(data, \'"dependencies":["sow"]\', \'"dependencies":["moon"]\')',
+        "x'ff'",
+    ],
+    ids=["no JSON", "a list", "incomplete", "a missing step", "no text"],
+)
+async def test_a_definition_that_nobody_wrote(sound: Path, tmp_path: Path, change: str):
+    """Who needs it, as here a result of a workflow that is not known, is told which."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sound, path)
+    await changed(path, f"UPDATE definitions SET data = {change}")
+
+    async with Orchestrator(f"sqlite:///{path}") as orchestrator:
+        with pytest.raises(StoreError, match=r"the definition [0-9a-f]{64} .*cannot be read"):
+            await (await orchestrator.get("done")).wait()
+
+
+async def test_an_output_that_nobody_wrote(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """It is found by who reads it."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sound, path)
+    await changed(path, "UPDATE log SET data = '{' WHERE kind = 'step.completed' AND step = 'a0'")
+
+    async with Orchestrator(f"sqlite:///{path}") as orchestrator:
+        result = await (await orchestrator.get("done")).wait()
+        with pytest.raises(EncodingError, match="not JSON"):
+            result["a0"]
+        assert result["a1"]
+    for command in (("show", "done", "--output", "a0"), ("events", "done", "--json")):
+        said = await asyncio.to_thread(Shell(tmp_path, capsys), *command, "--store", f"sqlite:///{path}")
+        assert 4 == said.code
+        assert said.err.startswith("the output of step 'a0' of run 'done' cannot be read, as it is no JSON")

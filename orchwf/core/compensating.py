@@ -32,7 +32,7 @@ def bind_compensation(
     has_output = any(parameter.name == step.name for parameter in body.parameters)
     for parameter in body.parameters:
         binding, has_output = _bind(step, parameter, inputs, has_output)
-        if binding is None and parameter.default is MISSING:
+        if binding is None and (parameter.default is MISSING or isinstance(parameter.default, Source)):
             problems.append(_unbound(step, draft, parameter))
         elif binding is not None:
             arguments.append(Argument(parameter.name, binding, parameter.is_positional_only))

@@ -63,7 +63,8 @@ def step_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Proble
 def compensation_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Problem, ...]]:
     """The options that `@charge.compensate(...)` was given, and what is wrong with them."""
     known = {option: value for option, value in given.items() if option in _COMPENSATION_OPTIONS}
-    options, problems = step_options(known)
+    options, wrong = step_options(known)
+    problems = [attrs.evolve(each, message=f"has a bad option: {each.message}") for each in wrong]
     foreign = [
         Problem("bad-option", "", f"has no option {option!r}", hint=did_you_mean(option, _COMPENSATION_OPTIONS))
         for option in given

@@ -28,6 +28,47 @@ class Flight:
     delay: float
 
 
+@workflow
+class Trip:
+    """Steps that can be undone."""
+
+    user: str
+
+    @step(delivery="at_most_once", on_exhausted="pause", heartbeat_timeout="5s")
+    async def hotel(self, *, ctx: StepContext) -> Flight:
+        ctx.heartbeat(3)
+        return Flight("H", 0.0)
+
+    @hotel.compensate
+    async def cancel_hotel(self, hotel: Flight | None, *, ctx: StepContext) -> None: ...
+
+    @step
+    def flight(self) -> str:
+        return "F"
+
+    @flight.compensate(retries=3, timeout="10s")
+    def cancel_flight(self, flight: str) -> None: ...
+
+    @step
+    def seat(self) -> int:
+        return 1
+
+    @seat.compensate
+    def leave(self) -> None: ...
+
+
+async def steering(orchestrator: Orchestrator) -> None:
+    """What can be done to a run."""
+    run = await orchestrator.start(Trip(user="x"))
+    await run.pause("lunch")
+    await run.terminate()
+    again = await orchestrator.resume(run.id, rerun=[Trip.hotel], skip="flight", values={Trip.seat: 3})
+    forked = await orchestrator.fork(run.id, Trip.flight, inputs={"user": "y"})
+    assert_type(forked, RunHandle[Any])
+    assert_type((await again.wait()).compensation, str)
+    await orchestrator.shutdown()
+
+
 @workflow(version="2", deadline="1h")
 class Flights:
     """Reads flights and reports."""

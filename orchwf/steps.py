@@ -224,6 +224,11 @@ class CompensationDecorator(Generic[S, T_co]):
         self._step = step
         self._options = options
 
+    # As above.
+    @overload
+    def __call__(
+        self: "CompensationDecorator[Free, T]", function: Callable[Concatenate[T, Q], C], /
+    ) -> Callable[Concatenate[T, Q], C]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[S, T_co, Q], C], /) -> Callable[Concatenate[S, T_co, Q], C]: ...
     @overload

@@ -65,7 +65,7 @@ class TestOrchestrator(Orchestrator):
         await super()._open(Held(store, self.clock), stack)
 
     def _is_busy(self) -> bool:
-        return self._entered is not None and bool(self._entered.engine.in_flight)
+        return self._entered is not None and self._entered.engine.is_busy
 
     async def _end(self, runs: Runs) -> None:
         # Whoever moved time on has left, and the steps in flight have no more than `grace`.

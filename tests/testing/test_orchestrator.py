@@ -103,6 +103,22 @@ async def test_a_store_that_takes_real_time_makes_nothing_late():
     assert 1 == result["one"]
 
 
+async def test_time_does_not_leap_before_what_happened_is_decided():
+    """A step that has just ended did so in its time, though nothing is in flight any more."""
+    async with TestOrchestrator() as orchestrator:
+        engine = orchestrator._runs.engine
+        busy = [engine.is_busy]
+        run = asyncio.create_task(orchestrator.run(Patient()))
+        while not engine.is_busy:
+            await asyncio.sleep(0)
+        busy.append(bool(engine.in_flight))
+        await run
+        await asyncio.sleep(0.005)
+        busy.append(engine.is_busy)
+
+    assert [False, False, False] == busy
+
+
 async def test_a_deadline_comes_before_a_longer_wait():
     """Time leaps to whatever is first."""
     flow = make_workflow(

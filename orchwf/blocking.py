@@ -51,13 +51,14 @@ def run(
             return await orchestrator.run(workflow, run_id, metadata=metadata, tags=tags)
 
     try:
-        return _blocking(whole_run())
+        return blocking(whole_run())
     except RunError as error:
         # What lies between the caller and the step is ours and asyncio's, and tells nobody anything.
         raise error.with_traceback(None)  # noqa: B904 - its cause is what the step raised
 
 
-def _blocking(main: Coroutine[object, object, T]) -> T:
+def blocking(main: Coroutine[object, object, T]) -> T:
+    """What this coroutine returns or raises; it runs on a loop of its own, also where one is running already."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -28,6 +28,7 @@ Every error that orchwf raises, in one tree.
     │   ├── StoreBusyError           another process holds its lock: try again
     │   └── ConflictError            somebody else wrote to this run: this process is not its owner
     ├── IllegalTransitionError   us: a bug in orchwf
+    ├── testing.CrashError       a workflow does not survive its process (also an AssertionError)
     └── StepControl              raised by bodies to steer their step
         ├── RetryAfter
         ├── NonRetryable

@@ -115,6 +115,8 @@ class Orchestrator:
         self._stop_on = tuple(stop_on)
         self._observers = (LogObserver(), *observers)
         self._clock = clock or SystemClock()
+        # What is looked after again and again, whether or not a run waits for anything, goes by this one.
+        self._periodic: Clock = self._clock
         self._entered: Runs | None = None
         self._group = asyncio.TaskGroup()
         self._stack = AsyncExitStack()
@@ -143,7 +145,7 @@ class Orchestrator:
             store, self._clock, max_concurrency=self._max_concurrency, observers=self._observers, spawn=self._spawn
         )  # fmt: skip
         owner = this_process(secrets.token_hex(4))
-        runs = Runs(store, engine, self._clock, owner, registry, most_takeovers=self._max_takeovers)
+        runs = Runs(store, engine, self._periodic, owner, registry, most_takeovers=self._max_takeovers)
         self._keeper = keeper = Keeper(runs, self._lease)
         # Nobody may take for dead who owns a run.
         await keeper.renew()

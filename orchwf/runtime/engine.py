@@ -97,6 +97,11 @@ class Engine:
         """The attempts that have not ended."""
         return [attempt for execution in self.executions.values() for attempt in execution.attempts.values()]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an attempt is in flight, or something has happened that is not decided yet."""
+        return self._wake.is_set() or any(execution.attempts for execution in self.executions.values())
+
     def stop(self) -> None:
         """End the loop after the batch at hand. What is in flight is stopped and nothing is written of it."""
         self.is_stopped = True

@@ -12,7 +12,8 @@ class Registry:
     """Finds the definition with which a run is executed here."""
 
     def __init__(self, workflows: Sequence[type]) -> None:
-        self._dags: dict[str, dict[str, Dag]] = {}
+        # The classes, not their graphs: a test may put others in the place of bodies for a while.
+        self._workflows: dict[str, dict[str, type]] = {}
         self._plans: dict[Dag, Plan] = {}
         for workflow in workflows:
             self.add(workflow)
@@ -25,21 +26,22 @@ class Registry:
             UsageError: another one has the same name and version, or this is no workflow.
         """
         dag = dag_of(workflow)
-        known = self._dags.setdefault(dag.name, {}).setdefault(dag.version, dag)
-        if known is not dag:
+        known = self._workflows.setdefault(dag.name, {}).setdefault(dag.version, workflow)
+        if known is not workflow:
             raise UsageError(
-                f"two workflows are called {dag.name!r}, version {dag.version!r}: {known.entrypoint} and "
+                f"two workflows are called {dag.name!r}, version {dag.version!r}: {dag_of(known).entrypoint} and "
                 f"{dag.entrypoint}; give one of them another name or version with @workflow(name=..., version=...)"
             )
 
-    def replace(self, dag: Dag) -> None:
+    def replace(self, workflow: type) -> None:
         """Know this one instead of that of the same name and version, as when a notebook cell is run again."""
-        self._dags.setdefault(dag.name, {})[dag.version] = dag
+        dag = dag_of(workflow)
+        self._workflows.setdefault(dag.name, {})[dag.version] = workflow
 
     @property
     def names(self) -> list[str]:
         """The names of all that is known."""
-        return list(self._dags)
+        return list(self._workflows)
 
     def find(self, record: RunRecord) -> Dag | None:
         """
@@ -47,10 +49,10 @@ class Registry:
 
         None if none of its name is known.
         """
-        versions = self._dags.get(record.workflow)
+        versions = self._workflows.get(record.workflow)
         if not versions:
             return None
-        return versions.get(record.version) or next(reversed(versions.values()))
+        return dag_of(versions.get(record.version) or next(reversed(versions.values())))
 
     def plan(self, dag: Dag) -> Plan:
         """The graph of a definition, for counting; made once."""

@@ -119,7 +119,7 @@ class Runs:
             name = workflow.__name__
             raise UsageError(f"start() takes an instance with its inputs, {name}(...), not the class {name}")
         dag = dag_of(type(workflow))
-        self.registry.replace(dag)
+        self.registry.replace(type(workflow))
         run_id, metadata = checked_run_id(run_id), checked_metadata(metadata)
         labels = dict.fromkeys(dag.options.tags, "") | checked_tags(tags)
         self._check_engine()

@@ -1,0 +1,237 @@
+"""Time for tests: it moves when a test says so, or leaps over waits by itself."""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import attrs
+
+from ..core.options import Duration, seconds
+from ..errors import UsageError
+from ..ports import Clock
+
+_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+
+_QUIET = 0.001
+"""Seconds of the real loop in which nothing may happen before time leaps."""
+
+_TURNS = 10
+"""Turns of the loop after that in which nothing may happen: what was ready when it was over goes first."""
+
+_PATIENCE = 0.05
+"""Real seconds that `advance` gives what it has set off to come to rest."""
+
+
+@attrs.define(eq=False)
+class _Timer:
+    """A callback that is due `when` (epoch seconds); `is_aside` if no run waits for it."""
+
+    when: float
+    callback: Callable[[], None]
+    is_aside: bool
+    is_over: bool = False
+
+
+class FakeClock:
+    """
+    A `Clock` whose time is not that of the machine.
+
+    By itself it stands still, and `advance` moves it. With `auto` it flows as time does, and leaps to the next timer as
+    soon as nothing real is under way: then a back-off of two days takes a millisecond, while a body that takes a real
+    second takes a second. It never leaps while a step of a `TestOrchestrator` runs, one of its store calls is in
+    flight, or somebody holds it, and only after a quiet moment of about a millisecond, in which a test may act.
+
+    It belongs to one event loop at a time.
+
+    Args:
+        at: What time it is at first: an aware datetime or epoch seconds.
+        auto: Whether it flows and leaps by itself.
+
+    Raises:
+        UsageError: the datetime is naive.
+    """
+
+    def __init__(self, at: datetime | float = _BEGINNING, *, auto: bool = False) -> None:
+        if isinstance(at, datetime) and at.tzinfo is None:
+            raise UsageError(f"FakeClock takes an aware datetime, such as datetime(2026, 1, 1, tzinfo=UTC), not {at!r}")
+        self._at = at.timestamp() if isinstance(at, datetime) else float(at)
+        self._mark = time.monotonic()
+        self._leaps = self._flows = auto
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._numbers = itertools.count()
+        self._alarm: asyncio.Handle | None = None
+        self._look: asyncio.Handle | None = None
+        self._stirs = 0
+        self._holds = 0
+        self._is_advancing = False
+        self._busy: list[Callable[[], bool]] = []
+        self.aside: Clock = _Aside(self)
+
+    def __repr__(self) -> str:
+        return f"<FakeClock {datetime.fromtimestamp(self.now(), UTC):%Y-%m-%d %H:%M:%S}>"
+
+    def now(self) -> float:
+        return self._at + (time.monotonic() - self._mark if self._flows else 0.0)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Callable[[], None]:
+        return self.set_timer(_Timer(when, callback, is_aside=False))
+
+    async def advance(self, duration: Duration) -> None:
+        """
+        Move time on by so much: what becomes due on the way happens in order, each at its own time.
+
+        Whatever that sets off is given a moment (up to 50 real milliseconds) to come to rest, before time goes on and
+        before this returns.
+
+        Raises:
+            BadOptionError: this is no duration.
+        """
+        target = self.now() + seconds(duration, "advance")
+        self._is_advancing = True
+        try:
+            await self._rest()
+            while (due_at := self._next_due()) is not None and due_at <= target:
+                self._leap(due_at)
+                await self._rest()
+            self._leap(target)
+            await self._rest()
+        finally:
+            self._is_advancing = False
+            self._stir()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """
+        Keep time from leaping in the block: something real is under way that the clock does not know of.
+
+        It flows on if it flows. For use on the loop only.
+        """
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            self._stir()
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Let time flow as it does outside, in the block, also if it stands still otherwise."""
+        before = self._flows
+        self._set_flow(True)
+        try:
+            yield
+        finally:
+            self._set_flow(before)
+
+    def follow(self, is_busy: Callable[[], bool]) -> Callable[[], None]:
+        """Never leap while this says that something is under way. Returns what ends that."""
+        self._busy.append(is_busy)
+        return partial(self._busy.remove, is_busy)
+
+    def set_timer(self, timer: _Timer) -> Callable[[], None]:
+        """Call back as this timer says. Returns what revokes that."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # Of the loop before nothing is waited for any more.
+            self._loop, self._timers, self._alarm, self._look = loop, [], None, None
+        heapq.heappush(self._timers, (timer.when, next(self._numbers), timer))
+        if self._timers[0][2] is timer:
+            self._arm()
+        self._stir()
+        return partial(setattr, timer, "is_over", True)
+
+    # Time that flows.
+
+    def _set_flow(self, flows: bool) -> None:
+        self._at, self._mark, self._flows = self.now(), time.monotonic(), flows
+        if self._loop is not None:
+            self._arm()
+
+    def _head(self) -> _Timer | None:
+        while self._timers and self._timers[0][2].is_over:
+            heapq.heappop(self._timers)
+        return self._timers[0][2] if self._timers else None
+
+    def _arm(self) -> None:
+        """See to it that the next timer is heard."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        head = self._head()
+        if head is None or self._loop is None:
+            return
+        wait = head.when - self.now()
+        if wait <= 0:
+            self._alarm = self._loop.call_soon(self._fire)
+        elif self._flows:
+            self._alarm = self._loop.call_later(wait, self._fire)
+
+    def _fire(self) -> None:
+        now = self.now()
+        while (head := self._head()) is not None and head.when <= now:
+            head.is_over = True
+            head.callback()
+        self._arm()
+
+    # Time that leaps.
+
+    def _stir(self) -> None:
+        """Something happens: only after a quiet moment may time leap."""
+        self._stirs += 1
+        if self._leaps and self._look is None and self._loop is not None:
+            self._look = self._loop.call_later(_QUIET, self._look_around, self._stirs, _TURNS)
+
+    def _look_around(self, seen: int, turns: int) -> None:
+        self._look = None
+        loop = asyncio.get_running_loop()
+        if seen != self._stirs:
+            self._look = loop.call_later(_QUIET, self._look_around, self._stirs, _TURNS)
+        elif turns:
+            self._look = loop.call_soon(self._look_around, seen, turns - 1)
+        elif not self._is_advancing and not self._is_held() and (due_at := self._next_due()) is not None:
+            self._leap(due_at)
+            # There may be more that is waited for, though this one sets nothing off.
+            self._stir()
+
+    def _is_held(self) -> bool:
+        return self._holds > 0 or any(is_busy() for is_busy in self._busy)
+
+    def _next_due(self) -> float | None:
+        """When the first timer is due that a run waits for; None if there is none."""
+        self._timers = [entry for entry in self._timers if not entry[2].is_over]
+        heapq.heapify(self._timers)
+        return min((timer.when for _, _, timer in self._timers if not timer.is_aside), default=None)
+
+    def _leap(self, when: float) -> None:
+        self._at, self._mark = max(when, self.now()), time.monotonic()
+        self._fire()
+
+    async def _rest(self) -> None:
+        """Return when nothing happens any more, or does for too long."""
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            seen = self._stirs
+            for _ in range(2 * _TURNS):
+                await asyncio.sleep(0)
+            if seen == self._stirs and not self._is_held():
+                return
+            await asyncio.sleep(_QUIET)
+
+
+class _Aside:
+    """The same time, for timers that come round again and again: they fire when due, and no leap is for them."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Callable[[], None]:
+        return self._clock.set_timer(_Timer(when, callback, is_aside=True))

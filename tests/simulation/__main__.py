@@ -1,7 +1,8 @@
 """
 Simulates as many schedules as one likes, on all cores:  python -m tests.simulation 1000000
 
-With FROM:TO the schedules of these seeds; with --seed N one of them, with its traceback.
+With FROM:TO the schedules of these seeds; with --first N up to N of them, until one does not hold; with --seed N one
+of them, with its traceback.
 """
 
 import sys
@@ -57,6 +58,11 @@ def main(words: list[str]) -> int:
                 return 1
             print("every invariant holds")
             return 0
+        case ["--first", count]:
+            first_found = next((found for seed in range(int(count)) for found in lives(range(seed, seed + 1))[1]), None)
+            if first_found is not None:
+                print(f"schedule {first_found[0]}: {first_found[1]}")
+            return int(first_found is not None)
         case [text]:
             first, _, last = text.rpartition(":")
             return int(bool(many(int(first or 0), int(last))))

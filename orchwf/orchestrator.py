@@ -71,7 +71,8 @@ class Orchestrator:
     Args:
         store: A URL (`memory:`, `sqlite:///path`), or a store, which then stays open on exit; by default
             `$ORCHWF_STORE`, else `sqlite:///orchwf.db`.
-        workflows: The classes whose runs it takes up and resumes. `start` adds the class of what it starts.
+        workflows: The classes whose runs it takes up and resumes. The class of what it starts it knows, too, but takes
+            up nothing of it that it did not start.
         max_concurrency: How many steps may run at a time, over all runs; a hard bound.
         grace: What the steps in flight get on exit: a duration.
         lease: How long the others on the store take this orchestrator to live after it was seen last: a duration. Its

@@ -16,6 +16,7 @@ class Registry:
         self._plans: dict[Dag, Plan] = {}
         for workflow in workflows:
             self.add(workflow)
+        self._served = frozenset(self._dags)
 
     def add(self, workflow: type) -> None:
         """
@@ -40,6 +41,10 @@ class Registry:
     def names(self) -> list[str]:
         """The names of all that is known."""
         return list(self._dags)
+
+    def serves(self, record: RunRecord) -> bool:
+        """Whether the workflow of this run was given at first: what came later was wanted for one run."""
+        return record.workflow in self._served
 
     def find(self, record: RunRecord) -> Dag | None:
         """

@@ -183,7 +183,11 @@ class WorkflowChangedError(UsageError):
         self.run_id = run_id
         self.workflow = workflow
         self.difference = difference
-        way_out = "Restore that graph, or accept the change with @workflow(on_change='adopt')."
+        self.lacking = tuple(lacking)
+        way_out = (
+            "Restore that graph, or accept the change: for this run with resume(..., on_change='adopt'), "
+            "for all with @workflow(on_change='adopt')."
+        )
         if lacking:
             names = ", ".join(map(repr, lacking))
             way_out = f"The run has no value for the new input {names}: give it a default, or fork the run with inputs."

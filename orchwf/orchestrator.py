@@ -244,13 +244,19 @@ class Orchestrator:
         handle = await self.start(workflow, run_id, metadata=metadata, tags=tags, on_duplicate=on_duplicate)
         return await handle.result()
 
-    async def get(self, run_id: str) -> RunHandle[Any]:
+    async def get(self, run_id: str, *, workflow: type | None = None) -> RunHandle[Any]:
         """
         The handle of a run, whoever executes it.
+
+        Args:
+            workflow: The class of its workflow, if that is not among `workflows`: with it the run can be cancelled here
+                if nobody executes it.
 
         Raises:
             RunNotFoundError: there is none of this id.
         """
+        if workflow is not None:
+            self._runs.registry.add(workflow)
         await self._runs.record(run_id)
         return RunHandle(self._runs, run_id)
 

@@ -3,7 +3,8 @@
 import asyncio
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,14 @@ from .. import __version__
 from ..core.dag import dag_of
 from ..core.state import RunStatus
 from ..errors import OrchwfError
-from . import draw, execute, look
+from . import ask, draw, execute, look
+from .answers import Given
 from .common import DEFAULTS, Common
 from .documents import problem_document
 from .exits import CommandError, Exit, as_command_error
 from .finding import LAST, LAST_FAILED
 from .inputs import make_instance
+from .leaving import Deadline, leave_threads_behind, run_in_time
 from .loading import load_one, parse_target
 from .output import Output
 
@@ -33,9 +36,8 @@ A RUN is the id of one, a prefix of it that no other has, last, or last-failed.
   orchwf show                            how the last run went
   orchwf resume                          go on with what failed last
 
-Exit codes: 0 done, 1 run failed or cancelled, 2 definition or usage,
-3 timed out, 4 store unavailable, 5 not found, 130 and 143 interrupted
-(then the run can be resumed).
+Exit codes: 0 done, 1 run failed, cancelled or paused, 2 definition or usage, 3 timed out, 4 store unavailable or
+damaged, 5 not found, 130 and 143 interrupted (the run can be resumed).
 """
 
 app = App(name="orchwf", help=_HELP, help_format="plaintext", version=__version__, version_format="plaintext")
@@ -44,6 +46,14 @@ _Target = Annotated[str, Parameter(help="The workflow: file.py, file.py:Class or
 _Step = Parameter(name="--step", help="Only what happened to this step.")
 _Tag = Parameter(name="--tag", negative="", help="A label, as name=value or name. Repeatable.")
 _Jobs = Parameter(name=["--jobs", "-j"], help="How many steps may run at once.", show_default=False)
+_Input = Parameter(name=["--input", "-i"], negative="", help="An input, as name=value. Repeatable.")
+_Inputs = Parameter(help="A JSON file with an object of inputs.")
+_RunId = Parameter(help="A name for the run; otherwise a new id.")
+_Reason = Parameter(help="Why, for the log.", show_default=False)
+_Rerun = Parameter(name="--rerun", negative="", help="Run this step again, though it may have run. Repeatable.")
+_Skip = Parameter(name="--skip", negative="", help="Go on without this step. Repeatable.")
+_Value = Parameter(name="--value", negative="", help="Take this step to have returned that: STEP=JSON. Repeatable.")
+_Adopt = Parameter(negative="", help="Go on though the graph has changed, this once.", show_default=False)
 _Class = Parameter(name="--target", help="Where the workflow is now, if its file was moved.")
 
 
@@ -85,11 +95,9 @@ def run(
     target: _Target,
     /,
     *,
-    input: Annotated[  # noqa: A002  As the option is called.
-        list[str] | None, Parameter(name=["--input", "-i"], negative="", help="An input, as name=value. Repeatable.")
-    ] = None,
-    inputs: Annotated[str | None, Parameter(help="A JSON file with an object of inputs.")] = None,
-    run_id: Annotated[str | None, Parameter(help="A name for the run; otherwise a new id.")] = None,
+    input: Annotated[list[str] | None, _Input] = None,  # noqa: A002  As the option is called.
+    inputs: Annotated[str | None, _Inputs] = None,
+    run_id: Annotated[str | None, _RunId] = None,
     tag: Annotated[list[str] | None, _Tag] = None,
     jobs: Annotated[int | None, _Jobs] = None,
     common: Common = DEFAULTS,
@@ -108,9 +116,8 @@ def run(
         output.warn(warning)
     (workflow,) = loaded.workflows
     instance = make_instance(dag_of(workflow), input or [], inputs)
-    tags = _tags(tag)
-    work = execute.run(output, common.place, instance, run_id=run_id, tags=tags, jobs=_checked_jobs(jobs))
-    return asyncio.run(work)
+    labels, stage = _tags(tag), _stage(common, jobs)
+    return run_in_time(lambda deadline: execute.run(stage(deadline), instance, run_id=run_id, tags=labels))
 
 
 @app.command(sort_key=4)
@@ -118,21 +125,62 @@ def resume(
     run: Annotated[str, Parameter(help="Which run.")] = LAST_FAILED,
     /,
     *,
+    rerun: Annotated[list[str] | None, _Rerun] = None,
+    skip: Annotated[list[str] | None, _Skip] = None,
+    value: Annotated[list[str] | None, _Value] = None,
+    adopt: Annotated[bool, _Adopt] = False,
     target: Annotated[str | None, _Class] = None,
     jobs: Annotated[int | None, _Jobs] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
-    Go on with a failed or interrupted run: only what did not complete.
+    Go on with a failed, paused or interrupted run: only what did not complete.
 
     orchwf resume
     orchwf resume 7f3a
+    orchwf resume 7f3a --rerun charge           it did not take effect: run it again
+    orchwf resume 7f3a --value charge='"R-17"'  it did, and this is what it returned
+    orchwf resume 7f3a --skip notify            go on without it
+    orchwf resume 7f3a --adopt                  with the graph that the code has now
+
+    --rerun, --skip and --value are for steps that failed, that have no attempts left, or that run at most once and
+    were in flight when their process died. Of a run that could not be undone, only that is tried again.
     """
-    work = execute.resume(common.output, common.place, run, target=target, jobs=_checked_jobs(jobs))
-    return asyncio.run(work)
+    given, stage = Given(rerun=rerun or [], skip=skip or [], values=value or []), _stage(common, jobs)
+    return run_in_time(lambda deadline: execute.resume(stage(deadline), run, target=target, given=given, adopt=adopt))
 
 
 @app.command(sort_key=5)
+def fork(
+    run: Annotated[str, Parameter(help="The run to reuse.")],
+    /,
+    *,
+    from_step: Annotated[str, Parameter(name="--from", help="The step that is to run anew, with all that needs it.")],
+    input: Annotated[list[str] | None, _Input] = None,  # noqa: A002  As the option is called.
+    inputs: Annotated[str | None, _Inputs] = None,
+    run_id: Annotated[str | None, _RunId] = None,
+    target: Annotated[str | None, _Class] = None,
+    jobs: Annotated[int | None, _Jobs] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Start a new run that reuses what another one did before a step, and wait for it.
+
+    orchwf fork 7f3a --from report
+    orchwf fork 7f3a --from load -i day=2026-11-03 --run-id again
+
+    Kept is what completed or was skipped, but for this step and all that needs it; with other inputs, only what this
+    step needs. What was undone runs again.
+    """
+    stage = _stage(common, jobs)
+    return run_in_time(
+        lambda deadline: execute.fork(
+            stage(deadline), run, step=from_step, pairs=input or [], file=inputs, run_id=run_id, target=target
+        )
+    )
+
+
+@app.command(sort_key=6)
 def runs(
     *,
     status: Annotated[list[RunStatus] | None, Parameter(negative="", help="Only runs that are so. Repeatable.")] = None,
@@ -154,7 +202,7 @@ def runs(
     return asyncio.run(work)
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def show(
     run: Annotated[str, Parameter(help="Which run.")] = LAST,
     /,
@@ -175,7 +223,7 @@ def show(
     return asyncio.run(look.show(common.output, common.place, run, step=output, graph=graph, everything=all))
 
 
-@app.command(sort_key=7)
+@app.command(sort_key=8)
 def events(
     run: Annotated[str, Parameter(help="Which run.")] = LAST,
     /,
@@ -194,21 +242,55 @@ def events(
     return asyncio.run(look.events(common.output, common.place, run, step=step, since=since, follow=follow))
 
 
-@app.command(sort_key=8)
+@app.command(sort_key=9)
 def cancel(
     run: Annotated[str, Parameter(help="Which run.")],
     /,
     *,
-    reason: Annotated[str, Parameter(help="Why, for the log.", show_default=False)] = "",
+    reason: Annotated[str, _Reason] = "",
+    terminate: Annotated[
+        bool, Parameter(negative="", help="End it at once: nothing is cleaned up or undone.", show_default=False)
+    ] = False,
     target: Annotated[str | None, _Class] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
-    Ask a run to end, whoever executes it.
+    Ask a run to end, whoever executes it; what cleans up runs, and what it did is undone.
 
     orchwf cancel 7f3a --reason "wrong day"
+    orchwf cancel 7f3a --terminate
+
+    A paused or interrupted run is taken up here for that; with --terminate its code is not needed.
     """
-    return asyncio.run(execute.cancel(common.output, common.place, run, reason=reason, target=target))
+    stage = _stage(common, None)
+    return run_in_time(
+        lambda deadline: ask.cancel(stage(deadline), run, reason=reason, terminate=terminate, target=target)
+    )
+
+
+@app.command(sort_key=10)
+def pause(
+    run: Annotated[str, Parameter(help="Which run.")],
+    /,
+    *,
+    reason: Annotated[str, _Reason] = "",
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Ask a run to pause, whoever executes it: what runs may end, and nothing new starts until the run is resumed.
+
+    orchwf pause 7f3a --reason "the bank is closed"
+    orchwf resume 7f3a
+    """
+    stage = _stage(common, None)
+    return run_in_time(lambda deadline: ask.pause(stage(deadline), run, reason=reason))
+
+
+def _stage(common: Common, jobs: int | None) -> Callable[[Deadline], execute.Stage]:
+    """What makes the stage of a command, once the time is watched that it may take to end."""
+    if jobs is not None and jobs < 1:
+        raise CommandError(f"--jobs takes a number of at least 1, not {jobs}")
+    return partial(execute.Stage, common.output, common.place, jobs=jobs)
 
 
 def _tags(given: Sequence[str] | None) -> dict[str, str]:
@@ -216,12 +298,6 @@ def _tags(given: Sequence[str] | None) -> dict[str, str]:
     if any(not name for name, _, _ in pairs):
         raise CommandError("--tag takes name=value, or a name alone")
     return {name: value for name, _, value in pairs}
-
-
-def _checked_jobs(jobs: int | None) -> int | None:
-    if jobs is not None and jobs < 1:
-        raise CommandError(f"--jobs takes a number of at least 1, not {jobs}")
-    return jobs
 
 
 # From words to an exit code.
@@ -280,4 +356,7 @@ def _fail(output: Output, error: CommandError) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The program `orchwf`: the words are those of its command line. Returns the exit code."""
-    return int(call(list(sys.argv[1:] if words is None else words)))
+    code = int(call(list(sys.argv[1:] if words is None else words)))
+    if words is None and code in (Exit.INTERRUPTED, Exit.TERMINATED):
+        leave_threads_behind(code)
+    return code

@@ -25,11 +25,11 @@ from ..core.events import (
     StepSkipped,
     StepStarted,
 )
-from ..core.report import Line, brief, name_width, padded
+from ..core.lines import Line, brief, name_width, padded
 from ..core.state import StepStatus
 from ..core.wording import count_steps, counts_text, duration_text
 from ..ports import RunRecord
-from ..views import Changes, started_line
+from ..views import Changes, is_progress, progress_text, started_line
 from .documents import event_document
 from .output import Output, styled, wrapped
 
@@ -46,13 +46,13 @@ class Beginning:
 
     Attributes:
         dag: The definition.
-        completed: The steps that completed before.
+        kept: Step name -> where it is, of those that ended before, or in the run that this one was forked from.
         spent: Step name -> how many attempts were made before its budget was renewed.
-        opening: What is told when a run is resumed.
+        opening: What is told when a run is resumed, or after the first line of one that is forked.
     """
 
     dag: Dag
-    completed: frozenset[str] = frozenset()
+    kept: Mapping[str, StepStatus] = attrs.field(factory=dict)
     spent: Mapping[str, int] = attrs.field(factory=dict)
     opening: Sequence[Line] = ()
 
@@ -60,11 +60,15 @@ class Beginning:
         """What makes the lines of this run."""
         return Changes(self.dag, name_width(self.dag.nodes), self.spent)
 
+    def is_kept(self, event: Event) -> bool:
+        """Whether this tells only again how a step ended in the run that this one was forked from."""
+        return isinstance(event, StepEvent) and event.attempt == 0 and event.step in self.kept
+
     def first_lines(self, run: RunRecord, event: Event) -> Sequence[Line]:
         """What is told when a run begins, or goes on; nothing for other events."""
         match event:
             case RunStarted():
-                return [started_line(run.workflow, run.id, len(self.dag.nodes))]
+                return [started_line(run.workflow, run.id, len(self.dag.nodes), event.origin), *self.opening]
             case RunResumed():
                 return self.opening
             case _:
@@ -135,6 +139,8 @@ class LineDisplay(SilentDisplay):
         """Print what happened."""
         lines: list[Line] = []
         for event in events:
+            if self._beginning.is_kept(event):
+                continue
             if isinstance(event, StepEvent):
                 lines += self._change(event)
             elif isinstance(event, CompensationEvent):
@@ -169,6 +175,7 @@ class Scene:
         counts: Status -> how many steps have it.
         begun_at: When it was begun here (epoch seconds).
         in_flight: Name -> the last thing that happened to it, of the steps that run or wait for their next attempt.
+        undoing: The same of the steps that are being undone.
         fresh: Lines that are to scroll up.
         left_out: How many steps were skipped or cancelled.
         progress: Name -> what its body said last of how far it is (JSON), of the steps that run.
@@ -180,6 +187,7 @@ class Scene:
     counts: dict[StepStatus, int]
     begun_at: float
     in_flight: dict[str, StepStarted | StepRetrying] = attrs.field(factory=dict)
+    undoing: dict[str, StepStarted | StepRetrying] = attrs.field(factory=dict)
     fresh: list[Line] = attrs.field(factory=list)
     left_out: int = 0
     progress: dict[str, str] = attrs.field(factory=dict)
@@ -202,6 +210,15 @@ class Scene:
         if self._scrolls(event, status):
             self.fresh.append(line)
 
+    def undo(self, event: CompensationEvent) -> None:
+        """Take in what happened to the undoing of a step."""
+        step = event.as_step()
+        self.undoing.pop(event.step, None)
+        if isinstance(step, StepStarted | StepRetrying):
+            self.undoing[event.step] = step
+        if not isinstance(step, StepStarted):
+            self.fresh += self.changes.undoing(event)
+
     def _scrolls(self, event: StepEvent, status: StepStatus) -> bool:
         if isinstance(event, StepStarted):
             return False
@@ -213,25 +230,27 @@ class Scene:
 
     def lines(self, now: float, limit: int) -> list[Line]:
         """At most so many lines: the steps in flight, the oldest first, and the counts."""
-        shown = list(self.in_flight.values())[: max(1, limit - 1)]
-        lines = [self._flying(event, now) for event in shown]
-        hidden = len(self.in_flight) - len(shown)
+        flying = [(event, "") for event in self.in_flight.values()]
+        flying += [(event, "undoing  ") for event in self.undoing.values()]
+        shown = flying[: max(1, limit - 1)]
+        lines = [self._flying(event, what, now) for event, what in shown]
+        hidden = len(flying) - len(shown)
         more = f"   ({hidden:,} more in flight)" if hidden else ""
         took = duration_text(now - self.begun_at)
         lines.append(Line(f"  {took}: {counts_text(self.counts)}{more}", weight="faint"))
         return lines
 
-    def _flying(self, event: StepStarted | StepRetrying, now: float) -> Line:
+    def _flying(self, event: StepStarted | StepRetrying, what: str, now: float) -> Line:
         name = padded(event.step, self.changes.width)
         if isinstance(event, StepRetrying):
             due_at = event.due_at
             again = "when the run is resumed" if due_at is None else f"in {duration_text(max(0.0, due_at - now))}"
-            return Line(f"  ~ {name}  again {again}: {brief(event.error.headline)}", "retrying")
+            return Line(f"  ~ {name}  {what}again {again}: {brief(event.error.headline)}", "retrying")
         took = duration_text(max(0.0, now - event.at))
         tries = f"  attempt {event.attempt}" if event.attempt > 1 else ""
-        progress = self.progress.get(event.step, "null")
-        told = "" if progress == "null" else f"  {brief(progress)}"
-        return Line(f"  > {name}  {took}{tries}{told}", "running")
+        progress = None if what else self.progress.get(event.step)
+        told = f"  {progress_text(progress)}" if is_progress(progress) else ""
+        return Line(f"  > {name}  {what}{took}{tries}{told}", "running")
 
 
 _STATUS: dict[type[StepEvent], StepStatus] = {
@@ -246,10 +265,7 @@ _STATUS: dict[type[StepEvent], StepStatus] = {
 
 def scene_of(beginning: Beginning) -> Scene:
     """The scene before anything happens here."""
-    statuses = {
-        name: StepStatus.COMPLETED if name in beginning.completed else StepStatus.PENDING
-        for name in beginning.dag.nodes
-    }
+    statuses = {name: beginning.kept.get(name, StepStatus.PENDING) for name in beginning.dag.nodes}
     return Scene(beginning.dag, beginning.changes(), statuses, count_steps(statuses.values()), time.time())
 
 
@@ -270,10 +286,12 @@ class LiveDisplay(SilentDisplay):
     def told(self, run: RunRecord, events: Sequence[Event]) -> None:
         """Take in what happened; it is drawn with the next frame."""
         for event in events:
+            if self._beginning.is_kept(event):
+                continue
             if isinstance(event, StepEvent):
                 self._scene.apply(event)
             elif isinstance(event, CompensationEvent):
-                self._scene.fresh += self._scene.changes.undoing(event)
+                self._scene.undo(event)
             else:
                 self._scene.fresh += self._beginning.first_lines(run, event)
 

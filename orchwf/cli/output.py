@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from ..core.report import STOPPED, Line
+from ..core.lines import STOPPED, Line
 from ..core.state import RunStatus, StepStatus
 from ..labels import cells
 from .documents import Document

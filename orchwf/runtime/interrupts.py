@@ -10,7 +10,8 @@ from types import FrameType
 
 import attrs
 
-_SHOW_CURSOR = "\x1b[?25h"
+SHOW_CURSOR = "\x1b[?25h"
+"""What makes the cursor of a terminal visible again."""
 
 
 @attrs.define
@@ -86,5 +87,5 @@ def _is_pythons(handler: Callable[..., object]) -> bool:
 def end_at_once(code: int, last_words: str) -> None:
     """End the process with this code, in the midst of anything; the words go to standard error."""
     # By the descriptor: the stream may be in the midst of a write itself.
-    os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}\n{last_words}\n".encode())
+    os.write(2, f"{SHOW_CURSOR if os.isatty(2) else ''}\n{last_words}\n".encode())
     os._exit(code)

@@ -24,8 +24,8 @@ from orchwf.core.events import (
     StepSkipped,
     StepStarted,
 )
-from orchwf.core.report import Line
-from orchwf.core.state import RunStatus
+from orchwf.core.lines import Line
+from orchwf.core.state import RunStatus, StepStatus
 from orchwf.ports import RunRecord
 from tests.cli.console import Shell, steady
 
@@ -98,7 +98,7 @@ def test_skips_are_bounded():
 
 def test_completed_steps_of_a_resumed_run_count():
     """What is kept is counted as done from the beginning."""
-    scene = scene_of(Beginning(dag=flow(3), completed=frozenset({"s0000"})))
+    scene = scene_of(Beginning(dag=flow(3), kept={"s0000": StepStatus.COMPLETED}))
 
     assert "  <1 ms: 1 done, 2 to do" == scene.lines(scene.begun_at, 5)[-1].text
 

@@ -57,7 +57,8 @@ def test_show_json(shell: Shell):
 
     assert {
         "id", "workflow", "version", "status", "interrupted", "created_at", "ended_at", "duration", "error", "owner",
-        "tags", "metadata", "entrypoint", "inputs", "steps", "compensation", "forked_from",
+        "tags", "metadata", "entrypoint", "inputs", "steps", "compensation", "forked_from", "interruption", "pause",
+        "unknown",
     } == set(document)  # fmt: skip
     assert {
         "name", "status", "started_at", "ended_at", "duration", "reason", "cause", "error", "attempts",

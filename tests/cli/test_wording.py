@@ -23,7 +23,8 @@ from orchwf.core.events import (
     StepStarted,
 )
 from orchwf.core.history import History, StepRecord
-from orchwf.core.report import Report, names_text, padded, relative
+from orchwf.core.lines import names_text, padded, relative
+from orchwf.core.report import Report
 from orchwf.core.state import RunStatus, StepStatus
 from orchwf.core.wording import age_text, counts_text, duration_text, plural
 from orchwf.errors import resume_command
@@ -97,9 +98,7 @@ def test_report_of_many_failures():
     steps |= {
         f"s{at}": StepRecord(f"s{at}", StepStatus.SKIPPED, reason="f0 failed", cause="failure") for at in range(40)
     }
-    report = Report(
-        run_id="r", workflow="W", status=RunStatus.FAILED, steps=steps, duration=1.0, resume="orchwf resume r"
-    )
+    report = Report(run_id="r", workflow="W", status=RunStatus.FAILED, steps=steps, duration=1.0, store="")
 
     lines = [line.text for line in report.lines()]
 
@@ -229,7 +228,7 @@ def test_steps_of_interest():
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        (RunPaused(seq=1, at=0.0, reason="why"), "run.paused why"),
+        (RunPaused(seq=1, at=0.0, reason="why"), "run.paused request why"),
         (RunResumed(seq=1, at=0.0, reason="retry", fingerprint="f"), "run.resumed retry"),
         (RunCompleted(seq=1, at=0.0), "run.completed"),
         (RunCancelled(seq=1, at=0.0), "run.cancelled"),

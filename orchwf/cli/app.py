@@ -14,7 +14,7 @@ from .. import __version__
 from ..core.dag import dag_of
 from ..core.state import RunStatus
 from ..errors import OrchwfError
-from . import ask, draw, execute, look
+from . import ask, draw, examine, execute, look
 from .answers import Given
 from .common import DEFAULTS, Common
 from .documents import problem_document
@@ -22,7 +22,7 @@ from .exits import CommandError, Exit, as_command_error
 from .finding import LAST, LAST_FAILED
 from .inputs import make_instance
 from .leaving import Deadline, leave_threads_behind, run_in_time
-from .loading import load_one, parse_target
+from .loading import load, load_one, parse_target
 from .output import Output
 
 _HELP = """
@@ -35,8 +35,10 @@ A RUN is the id of one, a prefix of it that no other has, last, or last-failed.
   orchwf run flow.py -i day=monday       run it
   orchwf show                            how the last run went
   orchwf resume                          go on with what failed last
+  orchwf doctor                          what waits for somebody, and why
 
-Exit codes: 0 done, 1 run failed, cancelled or paused, 2 definition or usage, 3 timed out, 4 store unavailable or
+Exit codes: 0 done, 1 run failed, cancelled or paused (of doctor: there
+are findings), 2 definition or usage, 3 timed out, 4 store unavailable or
 damaged, 5 not found, 130 and 143 interrupted (the run can be resumed).
 """
 
@@ -284,6 +286,30 @@ def pause(
     """
     stage = _stage(common, None)
     return run_in_time(lambda deadline: ask.pause(stage(deadline), run, reason=reason))
+
+
+@app.command(sort_key=11)
+def doctor(
+    *,
+    app: Annotated[  # What is meant by it, as the option is called.
+        list[str] | None,
+        Parameter(name="--app", negative="", help="The workflows there are now, as a TARGET. Repeatable."),
+    ] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Look whether all is well with a store and its runs, and say what to do where it is not.
+
+    orchwf doctor
+    orchwf doctor --app flows/sales.py --app shop.orders:Fulfil
+
+    With --app also: which unfinished runs the code cannot go on with as it is now, and why.
+    """
+    loaded = [load(parse_target(text)) for text in app or []]
+    for warning in [warning for each in loaded for warning in each.warnings]:
+        common.output.warn(warning)
+    apps = [workflow for each in loaded for workflow in each.workflows] if app else None
+    return asyncio.run(examine.doctor(common.output, common.place, apps))
 
 
 def _stage(common: Common, jobs: int | None) -> Callable[[Deadline], execute.Stage]:

@@ -1,7 +1,7 @@
 """What happened: the facts of which the log of a run consists, in the past tense and never changed."""
 
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -325,9 +325,9 @@ def from_row(row: Row) -> Event:
     cls = EVENT_TYPES[kind]
     if cls is StepCompleted:
         return StepCompleted(seq=seq, at=at, step=step or "", attempt=attempt, output=data or "null")
-    details = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in (json.loads(data) if data else {}).items()
+    given: dict[str, Any] = json.loads(data) if data else {}
+    details: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
     if isinstance(error := details.get("error"), dict):
         details["error"] = ErrorInfo(**error)

@@ -145,8 +145,9 @@ def resume(
     orchwf resume 7f3a --skip notify            go on without it
     orchwf resume 7f3a --adopt                  with the graph that the code has now
 
-    --rerun, --skip and --value are for steps that failed, that have no attempts left, or that run at most once and
-    were in flight when their process died. Of a run that could not be undone, only that is tried again.
+    --rerun, --skip and --value are for steps that failed, that have no attempts
+    left, or that run at most once and were in flight when their process died.
+    Of a run that could not be undone, only that is tried again.
     """
     given, stage = Given(rerun=rerun or [], skip=skip or [], values=value or []), _stage(common, jobs)
     return run_in_time(lambda deadline: execute.resume(stage(deadline), run, target=target, given=given, adopt=adopt))
@@ -171,8 +172,8 @@ def fork(
     orchwf fork 7f3a --from report
     orchwf fork 7f3a --from load -i day=2026-11-03 --run-id again
 
-    Kept is what completed or was skipped, but for this step and all that needs it; with other inputs, only what this
-    step needs. What was undone runs again.
+    Kept is what completed or was skipped, but for this step and all that needs
+    it; with other inputs, only what this step needs. What was undone runs again.
     """
     stage = _stage(common, jobs)
     return run_in_time(
@@ -262,7 +263,8 @@ def cancel(
     orchwf cancel 7f3a --reason "wrong day"
     orchwf cancel 7f3a --terminate
 
-    A paused or interrupted run is taken up here for that; with --terminate its code is not needed.
+    A paused or interrupted run is taken up here for that; with --terminate its
+    code is not needed.
     """
     stage = _stage(common, None)
     return run_in_time(
@@ -293,7 +295,7 @@ def doctor(
     *,
     app: Annotated[  # What is meant by it, as the option is called.
         list[str] | None,
-        Parameter(name="--app", negative="", help="The workflows there are now, as a TARGET. Repeatable."),
+        Parameter(name="--app", negative="", help="Workflows that there are now, as a TARGET. Repeatable."),
     ] = None,
     common: Common = DEFAULTS,
 ) -> int:
@@ -303,7 +305,8 @@ def doctor(
     orchwf doctor
     orchwf doctor --app flows/sales.py --app shop.orders:Fulfil
 
-    With --app also: which unfinished runs the code cannot go on with as it is now, and why.
+    With --app also: which unfinished runs the code cannot go on with as it is
+    now, and why.
     """
     loaded = [load(parse_target(text)) for text in app or []]
     for warning in [warning for each in loaded for warning in each.warnings]:
@@ -356,6 +359,10 @@ def call(words: Sequence[str]) -> int:
         return _fail(output, as_command_error(error))
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Help is printed by others.
+        output.lose_reader()
+        return Exit.DONE
 
 
 def _usage(error: CycloptsError, tokens: Sequence[str]) -> str:

@@ -293,6 +293,16 @@ def test_reader_that_goes_away(shell: Shell):
     assert 1 == len(done.stdout.splitlines())
 
 
+def test_reader_of_help_that_goes_away(shell: Shell):
+    """Help is read by a pager that may be left."""
+    done = subprocess.run(
+        f"{sys.executable} -m orchwf resume --help | true", shell=True, cwd=shell.folder, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 def test_errors_in_json(shell: Shell):
     """With --json an error is a document, too."""
     shell("run", "sales.py")

@@ -131,6 +131,9 @@ async def _cancel_here(stage: Stage, store: Store, found: Found, ask: Ask, targe
     async def begin(orchestrator: Orchestrator) -> RunHandle[Any]:
         handle = await orchestrator.get(record.id, workflow=workflow)
         await ask(handle)
+        if record.status is RunStatus.RUNNING and await handle.status() is RunStatus.PAUSED:
+            # This was one owner too many, so it was parked. Now somebody wants it to end, whoever died before.
+            await ask(handle)
         return handle
 
     steps = found.history.steps.values()

@@ -113,11 +113,20 @@ def _undoing_rows(report: Report) -> list[_Row]:
     undoing = {record.name: record.compensation for record in report.steps.values() if record.compensation is not None}
     failed = [undo for undo in undoing.values() if undo.status is StepStatus.FAILED]
     others = [undo for undo in undoing.values() if undo.status not in (StepStatus.FAILED, StepStatus.COMPLETED)]
+    left = [record for record in report.steps.values() if _is_to_be_undone(record, report.dag)]
     return [
         ("done", [name for name, undo in undoing.items() if undo.status is StepStatus.COMPLETED], "undone"),
         ("undo", _names(failed), _why(failed)),
         ("undo", _names(others), "interrupted"),
+        ("undo", _names(left), "not begun"),
     ]
+
+
+def _is_to_be_undone(record: StepRecord, dag: Dag | None) -> bool:
+    """Whether it ran here, and undoing it was not begun."""
+    node = dag.nodes.get(record.name) if dag is not None else None
+    can_be = node is not None and node.compensation is not None and record.compensation is None
+    return can_be and record.status is StepStatus.COMPLETED and bool(record.attempts)
 
 
 def _names(records: Sequence[StepRecord]) -> list[str]:

@@ -1,11 +1,16 @@
 """Runs that wait for somebody: why, what to type, and what the answers do."""
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
+import orchwf
+from orchwf.core.events import RunResumed
+from orchwf.ports import Append
 from tests.cli.console import Shell, read_until, steady
 from tests.cli.test_interrupts import end, start
 
@@ -308,6 +313,27 @@ def test_dead_letter(shell: Shell, monkeypatch: pytest.MonkeyPatch):
     assert "takeovers" == document["pause"]
     assert "  again  charge   (interrupted)" in resumed.lines
     assert 0 == resumed.code
+
+
+def test_cancel_of_a_run_that_would_be_parked(shell: Shell):
+    """Its owners died so often that the next one parks it; who cancels it wants it to end all the same."""
+    process = start(shell)
+    process.kill()
+    end(process)
+
+    async def let_owners_die() -> None:
+        store = await orchwf.open_store("sqlite:///orchwf.db")
+        end = len(await store.read("s"))
+        events = [RunResumed(seq=end + at, at=time.time(), reason="takeover", fingerprint="f") for at in range(1, 7)]
+        assert [None] == await store.append([Append(run_id="s", expected=end, events=events)])
+        await store.close()
+
+    asyncio.run(let_owners_die())
+
+    said = shell("cancel", "s")
+
+    assert (0, ["/ run s is cancelled"]) == (said.code, said.lines)
+    assert "run.paused" in shell("events").out
 
 
 def test_pause_of_a_run_of_a_living_process(shell: Shell):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 import orchwf
@@ -22,7 +23,7 @@ from orchwf.core.events import (
     StepSkipped,
     StepStarted,
 )
-from orchwf.core.history import History, StepRecord
+from orchwf.core.history import AttemptRecord, History, StepRecord
 from orchwf.core.lines import names_text, padded, relative
 from orchwf.core.report import Report
 from orchwf.core.state import RunStatus, StepStatus
@@ -176,6 +177,73 @@ def test_what_a_resume_keeps():
         "  keeps  notice   (failed, but optional)",
         "  again  load   (OutOfStockError: none left)",
     ]
+
+
+def test_what_a_resume_undoes():
+    """Of a run that was interrupted while it was undone only that goes on."""
+
+    @workflow
+    class Trip:
+        @step
+        def flight(self) -> None: ...
+
+        @flight.compensate
+        def no_flight(self) -> None: ...
+
+        @step
+        def hotel(self) -> None: ...
+
+        @step
+        def car(self) -> None: ...
+
+    done, running = StepStatus.COMPLETED, StepStatus.RUNNING
+    attempts = [AttemptRecord(1, 1.0, 2.0, done)]
+    steps = {
+        "flight": StepRecord("flight", done, attempts),
+        "hotel": StepRecord("hotel", done, attempts, compensation=StepRecord("hotel", running)),
+        "car": StepRecord("car", done, attempts, compensation=StepRecord("car", done)),
+    }
+    report = Report(run_id="r", workflow="Trip", status=RunStatus.RUNNING, steps=steps, dag=compile_workflow(Trip))
+
+    assert [line.text for line in resume_lines(report)] == [
+        "> Trip run r resumed",
+        "  done   car   (undone)",
+        "  undo   hotel   (interrupted)",
+        "  undo   flight   (not begun)",
+    ]
+
+
+def test_several_steps_of_unknown_fate():
+    """Each of them needs an answer, so the commands name them all."""
+
+    @workflow
+    class Pay:
+        @step(delivery="at_most_once")
+        def charge(self) -> None: ...
+
+        @step(delivery="at_most_once", name="send it")
+        def send(self) -> None: ...
+
+    steps = {name: StepRecord(name, StepStatus.RUNNING, [AttemptRecord(1, 1.0)]) for name in ("charge", "send it")}
+    report = Report(
+        run_id="r", workflow="Pay", status=RunStatus.RUNNING, steps=steps, dag=compile_workflow(Pay), interrupted=True,
+        store="memory:",
+    )  # fmt: skip
+
+    typed = [line.text for line in attrs.evolve(report, store="").lines()[-4:]]
+    called = [line.text for line in report.lines()[-3:]]
+
+    assert [
+        "  Find out whether charge, send it took effect, and say so:",
+        "    orchwf resume r --rerun charge --rerun 'send it'             they did not: run them again",
+        "    orchwf resume r --value charge=JSON --value 'send it=JSON'   they did, and returned this",
+        "    orchwf resume r --skip charge --skip 'send it'               go on without them",
+    ] == typed
+    assert [
+        "orchestrator.resume('r', rerun=['charge', 'send it'])",
+        "orchestrator.resume('r', values={'charge': ..., 'send it': ...})",
+        "orchestrator.resume('r', skip=['charge', 'send it'])",
+    ] == [line.strip().partition("   ")[0] for line in called]
 
 
 def test_budget_of_a_resumed_step():

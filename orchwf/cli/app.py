@@ -1,29 +1,22 @@
 """The commands: what they take, and what their help says."""
 
 import asyncio
-import re
-import sys
-from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, Parameter
 
 from .. import __version__
 from ..core.dag import dag_of
 from ..core.state import RunStatus
-from ..errors import OrchwfError
-from . import ask, draw, examine, execute, look
+from . import ask, draw, examine, execute, look, options
 from .answers import Given
 from .common import DEFAULTS, Common
-from .documents import problem_document
-from .exits import CommandError, Exit, as_command_error
+from .exits import CommandError
 from .finding import LAST, LAST_FAILED
 from .inputs import make_instance
-from .leaving import Deadline, leave_threads_behind, run_in_time
+from .leaving import run_in_time
 from .loading import load, load_one, parse_target
-from .output import Output
 
 _HELP = """
 Durable workflows: checked before they run, resumed where they were.
@@ -44,23 +37,9 @@ damaged, 5 not found, 130 and 143 interrupted (the run can be resumed).
 
 app = App(name="orchwf", help=_HELP, help_format="plaintext", version=__version__, version_format="plaintext")
 
-_Target = Annotated[str, Parameter(help="The workflow: file.py, file.py:Class or package.module:Class.")]
-_Step = Parameter(name="--step", help="Only what happened to this step.")
-_Tag = Parameter(name="--tag", negative="", help="A label, as name=value or name. Repeatable.")
-_Jobs = Parameter(name=["--jobs", "-j"], help="How many steps may run at once.", show_default=False)
-_Input = Parameter(name=["--input", "-i"], negative="", help="An input, as name=value. Repeatable.")
-_Inputs = Parameter(help="A JSON file with an object of inputs.")
-_RunId = Parameter(help="A name for the run; otherwise a new id.")
-_Reason = Parameter(help="Why, for the log.", show_default=False)
-_Rerun = Parameter(name="--rerun", negative="", help="Run this step again, though it may have run. Repeatable.")
-_Skip = Parameter(name="--skip", negative="", help="Go on without this step. Repeatable.")
-_Value = Parameter(name="--value", negative="", help="Take this step to have returned that: STEP=JSON. Repeatable.")
-_Adopt = Parameter(negative="", help="Go on though the graph has changed, this once.", show_default=False)
-_Class = Parameter(name="--target", help="Where the workflow is now, if its file was moved.")
-
 
 @app.command(sort_key=1)
-def check(*targets: _Target, common: Common = DEFAULTS) -> int:
+def check(*targets: options.Target, common: Common = DEFAULTS) -> int:
     """
     Compile workflows and report all that is wrong with them; nothing is run.
 
@@ -94,14 +73,14 @@ def graph(
 
 @app.command(sort_key=3)
 def run(
-    target: _Target,
+    target: options.Target,
     /,
     *,
-    input: Annotated[list[str] | None, _Input] = None,  # noqa: A002  As the option is called.
-    inputs: Annotated[str | None, _Inputs] = None,
-    run_id: Annotated[str | None, _RunId] = None,
-    tag: Annotated[list[str] | None, _Tag] = None,
-    jobs: Annotated[int | None, _Jobs] = None,
+    input: Annotated[list[str] | None, options.Input] = None,  # noqa: A002  As the option is called.
+    inputs: Annotated[str | None, options.Inputs] = None,
+    run_id: Annotated[str | None, options.RunId] = None,
+    tag: Annotated[list[str] | None, options.Tag] = None,
+    jobs: Annotated[int | None, options.Jobs] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -118,7 +97,7 @@ def run(
         output.warn(warning)
     (workflow,) = loaded.workflows
     instance = make_instance(dag_of(workflow), input or [], inputs)
-    labels, stage = _tags(tag), _stage(common, jobs)
+    labels, stage = options.labels(tag), options.stage_for(common, jobs)
     return run_in_time(lambda deadline: execute.run(stage(deadline), instance, run_id=run_id, tags=labels))
 
 
@@ -127,12 +106,12 @@ def resume(
     run: Annotated[str, Parameter(help="Which run.")] = LAST_FAILED,
     /,
     *,
-    rerun: Annotated[list[str] | None, _Rerun] = None,
-    skip: Annotated[list[str] | None, _Skip] = None,
-    value: Annotated[list[str] | None, _Value] = None,
-    adopt: Annotated[bool, _Adopt] = False,
-    target: Annotated[str | None, _Class] = None,
-    jobs: Annotated[int | None, _Jobs] = None,
+    rerun: Annotated[list[str] | None, options.Rerun] = None,
+    skip: Annotated[list[str] | None, options.Skip] = None,
+    value: Annotated[list[str] | None, options.Value] = None,
+    adopt: Annotated[bool, options.Adopt] = False,
+    target: Annotated[str | None, options.Class] = None,
+    jobs: Annotated[int | None, options.Jobs] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -149,7 +128,7 @@ def resume(
     left, or that run at most once and were in flight when their process died.
     Of a run that could not be undone, only that is tried again.
     """
-    given, stage = Given(rerun=rerun or [], skip=skip or [], values=value or []), _stage(common, jobs)
+    given, stage = Given(rerun=rerun or [], skip=skip or [], values=value or []), options.stage_for(common, jobs)
     return run_in_time(lambda deadline: execute.resume(stage(deadline), run, target=target, given=given, adopt=adopt))
 
 
@@ -159,11 +138,11 @@ def fork(
     /,
     *,
     from_step: Annotated[str, Parameter(name="--from", help="The step that is to run anew, with all that needs it.")],
-    input: Annotated[list[str] | None, _Input] = None,  # noqa: A002  As the option is called.
-    inputs: Annotated[str | None, _Inputs] = None,
-    run_id: Annotated[str | None, _RunId] = None,
-    target: Annotated[str | None, _Class] = None,
-    jobs: Annotated[int | None, _Jobs] = None,
+    input: Annotated[list[str] | None, options.Input] = None,  # noqa: A002  As the option is called.
+    inputs: Annotated[str | None, options.Inputs] = None,
+    run_id: Annotated[str | None, options.RunId] = None,
+    target: Annotated[str | None, options.Class] = None,
+    jobs: Annotated[int | None, options.Jobs] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -175,7 +154,7 @@ def fork(
     Kept is what completed or was skipped, but for this step and all that needs
     it; with other inputs, only what this step needs. What was undone runs again.
     """
-    stage = _stage(common, jobs)
+    stage = options.stage_for(common, jobs)
     return run_in_time(
         lambda deadline: execute.fork(
             stage(deadline), run, step=from_step, pairs=input or [], file=inputs, run_id=run_id, target=target
@@ -188,7 +167,7 @@ def runs(
     *,
     status: Annotated[list[RunStatus] | None, Parameter(negative="", help="Only runs that are so. Repeatable.")] = None,
     workflow: Annotated[str | None, Parameter(help="Only runs of this workflow, by name.")] = None,
-    tag: Annotated[list[str] | None, _Tag] = None,
+    tag: Annotated[list[str] | None, options.Tag] = None,
     since: Annotated[str | None, Parameter(help="Only runs begun since: 30m, 2d, or 2026-11-02T08:30.")] = None,
     limit: Annotated[int, Parameter(help="How many at most.")] = 20,
     common: Common = DEFAULTS,
@@ -199,9 +178,10 @@ def runs(
     orchwf runs --status failed --since 2d
     orchwf runs --workflow Sales --tag team=eu
     """
+    labels = options.labels(tag)
     work = look.runs(
-        common.output, common.place, statuses=status or [], workflow=workflow, tags=_tags(tag), since=since, limit=limit
-    )  # fmt: skip
+        common.output, common.place, statuses=status or [], workflow=workflow, tags=labels, since=since, limit=limit
+    )
     return asyncio.run(work)
 
 
@@ -231,7 +211,7 @@ def events(
     run: Annotated[str, Parameter(help="Which run.")] = LAST,
     /,
     *,
-    step: Annotated[str | None, _Step] = None,
+    step: Annotated[str | None, options.Step] = None,
     since: Annotated[str | None, Parameter(help="Only what happened since: 30m, or 2026-11-02T08:30.")] = None,
     follow: Annotated[bool, Parameter(negative="", help="Go on until the run has ended.", show_default=False)] = False,
     common: Common = DEFAULTS,
@@ -250,11 +230,11 @@ def cancel(
     run: Annotated[str, Parameter(help="Which run.")],
     /,
     *,
-    reason: Annotated[str, _Reason] = "",
+    reason: Annotated[str, options.Reason] = "",
     terminate: Annotated[
         bool, Parameter(negative="", help="End it at once: nothing is cleaned up or undone.", show_default=False)
     ] = False,
-    target: Annotated[str | None, _Class] = None,
+    target: Annotated[str | None, options.Class] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -266,7 +246,7 @@ def cancel(
     A paused or interrupted run is taken up here for that; with --terminate its
     code is not needed.
     """
-    stage = _stage(common, None)
+    stage = options.stage_for(common, None)
     return run_in_time(
         lambda deadline: ask.cancel(stage(deadline), run, reason=reason, terminate=terminate, target=target)
     )
@@ -277,7 +257,7 @@ def pause(
     run: Annotated[str, Parameter(help="Which run.")],
     /,
     *,
-    reason: Annotated[str, _Reason] = "",
+    reason: Annotated[str, options.Reason] = "",
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -286,7 +266,7 @@ def pause(
     orchwf pause 7f3a --reason "the bank is closed"
     orchwf resume 7f3a
     """
-    stage = _stage(common, None)
+    stage = options.stage_for(common, None)
     return run_in_time(lambda deadline: ask.pause(stage(deadline), run, reason=reason))
 
 
@@ -313,83 +293,3 @@ def doctor(
         common.output.warn(warning)
     apps = [workflow for each in loaded for workflow in each.workflows] if app else None
     return asyncio.run(examine.doctor(common.output, common.place, apps))
-
-
-def _stage(common: Common, jobs: int | None) -> Callable[[Deadline], execute.Stage]:
-    """What makes the stage of a command, once the time is watched that it may take to end."""
-    if jobs is not None and jobs < 1:
-        raise CommandError(f"--jobs takes a number of at least 1, not {jobs}")
-    return partial(execute.Stage, common.output, common.place, jobs=jobs)
-
-
-def _tags(given: Sequence[str] | None) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given or []]
-    if any(not name for name, _, _ in pairs):
-        raise CommandError("--tag takes name=value, or a name alone")
-    return {name: value for name, _, value in pairs}
-
-
-# From words to an exit code.
-
-_FLAGS = frozenset({"--json", "--no-color", "--quiet", "-q", "--verbose", "-v"})
-
-
-def command_first(words: Sequence[str]) -> list[str]:
-    """The words with the options for every command moved behind the command, where they may stand as well."""
-    at = 0
-    while at < len(words) and (words[at] in _FLAGS or words[at] == "--store" or words[at].startswith("--store=")):
-        at += 2 if words[at] == "--store" else 1
-    return [*words[at : at + 1], *words[:at], *words[at + 1 :]] if at < len(words) else list(words)
-
-
-def call(words: Sequence[str]) -> int:
-    """Do what the words of a command line say; returns the exit code and never raises for what a user did."""
-    tokens = command_first(words)
-    output = Output(json="--json" in tokens, color="--no-color" not in tokens)
-    try:
-        app.console = output.console
-        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, console=output.console)
-        code = command(*bound.args, **bound.kwargs)
-        return code if isinstance(code, int) else Exit.DONE
-    except CycloptsError as error:
-        return _fail(output, CommandError(_usage(error, tokens)))
-    except CommandError as error:
-        return _fail(output, error)
-    except OrchwfError as error:
-        return _fail(output, as_command_error(error))
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Help is printed by others.
-        output.lose_reader()
-        return Exit.DONE
-
-
-def _usage(error: CycloptsError, tokens: Sequence[str]) -> str:
-    """What is wrong with the command line, in one line, and where to look."""
-    name = tokens[0] if tokens and tokens[0] in app else ""
-    if isinstance(error, UnusedCliTokensError):
-        text = f"there is no place for {' '.join(map(repr, error.unused_tokens or ()))}"
-    elif tokens and tokens[0].partition("=")[0] in (*_FLAGS, "--store"):
-        text = "the command is missing"
-    else:
-        text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
-        text = text[:1].lower() + text[1:]
-    return f"{text}; see: {' '.join(filter(None, ('orchwf', name, '--help')))}"
-
-
-def _fail(output: Output, error: CommandError) -> int:
-    if output.json:
-        problems = [problem_document(problem) for problem in error.problems]
-        told = {"exit_code": int(error.code), "message": error.message, "problems": problems}
-        output.document({"error": told})
-    output.error(error.message)
-    return error.code
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """The program `orchwf`: the words are those of its command line. Returns the exit code."""
-    code = int(call(list(sys.argv[1:] if words is None else words)))
-    if words is None and code in (Exit.INTERRUPTED, Exit.TERMINATED):
-        leave_threads_behind(code)
-    return code

@@ -18,8 +18,9 @@ from .classes import workflow_of
 from .execute import Stage, watch
 from .exits import CommandError, Exit
 from .finding import Found, document_of, find_run, is_interrupted, owner_label, read_run
-from .live import Beginning, SilentDisplay, display_for
+from .live import SilentDisplay, display_for
 from .output import Output
+from .scene import Beginning
 
 PATIENCE = 5.0
 """Seconds to wait for whoever executes the run to do what was asked."""

@@ -35,9 +35,10 @@ from .exits import CommandError, Exit, exit_of
 from .finding import LAST, LAST_FAILED, Found, find_run, owner_label, read_run
 from .inputs import read_inputs
 from .leaving import Deadline
-from .live import Beginning, Display, display_for
+from .live import Display, display_for
 from .output import Output
 from .places import Place, opened
+from .scene import Beginning
 
 GRACE = 2.0
 """Seconds that the steps in flight have after the first Ctrl-C; a coroutine that does not end then gets one more."""

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from orchwf import make_workflow, step
-from orchwf.cli.live import Beginning, LiveDisplay, scene_of
+from orchwf.cli.live import LiveDisplay
 from orchwf.cli.output import Output, wrapped
+from orchwf.cli.scene import Beginning, scene_of
 from orchwf.core.dag import Dag, dag_of
 from orchwf.core.events import (
     CompensationCompleted,

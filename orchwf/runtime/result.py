@@ -167,6 +167,8 @@ def _detail(record: StepRecord) -> str:
     parts = [] if record.duration is None else [duration_text(record.duration)]
     if record.attempt > 1:
         parts.append(f"attempt {record.attempt}")
+    if record.compensation is not None and record.compensation.status.is_final:
+        parts.append("undone" if record.compensation.status is StepStatus.COMPLETED else "could not be undone")
     return ", ".join(parts)
 
 

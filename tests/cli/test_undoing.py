@@ -115,6 +115,17 @@ def test_not_undone_and_tried_again(trip: Shell, monkeypatch: pytest.MonkeyPatch
     assert "  undone: hotel, flight" in resumed.lines
 
 
+def test_picture_of_what_was_undone(trip: Shell, monkeypatch: pytest.MonkeyPatch):
+    """The graph of a run says it beside each step."""
+    monkeypatch.setenv("BROKEN", "1")
+    trip("run", "trip.py", "--run-id", "t")
+
+    lines = trip("show", "--graph").lines
+
+    assert "+ flight  completed TIME, could not be undone" in lines
+    assert "+ hotel  completed TIME, undone" in lines
+
+
 def test_attempts_to_undo(shell: Shell, monkeypatch: pytest.MonkeyPatch):
     """An attempt to undo that failed and is made again is told while it happens, and later."""
     shell.write(

@@ -184,7 +184,11 @@ class WorkflowChangedError(UsageError):
         self.run_id = run_id
         self.workflow = workflow
         self.difference = difference
-        way_out = "Restore that graph, or accept the change with @workflow(on_change='adopt')."
+        self.lacking = tuple(lacking)
+        way_out = (
+            "Restore that graph, or accept the change: for this run with resume(..., on_change='adopt'), "
+            "for all with @workflow(on_change='adopt')."
+        )
         if lacking:
             names = ", ".join(map(repr, lacking))
             way_out = f"The run has no value for the new input {names}: give it a default, or fork the run with inputs."
@@ -214,18 +218,32 @@ class RunError(OrchwfError):
         super().__init__(message)
 
 
-def resume_command(run_id: str, store: str = "") -> str:
+def command_line(command: str, run_id: str, store: str = "", options: Sequence[str] = ()) -> str:
     """
-    What to type to resume a run. `store` is its URL, or empty if it is the one that is taken by itself.
+    What to type for a run: `orchwf resume 7f3a`. It can be pasted into a shell.
 
-    A store in memory no other process can see: there it is a call.
+    Args:
+        store: Its URL, or empty if it is the one that is taken by itself.
+        options: What follows.
     """
-    if store.startswith("memory:"):
-        return f"orchestrator.resume({run_id!r})"
-    words = ["orchwf", "resume", *(["--", run_id] if run_id.startswith("-") else [run_id])]
-    if store:
-        words[2:2] = ["--store", store]
-    return shlex.join(words)
+    run = [*options, "--", run_id] if run_id.startswith("-") else [run_id, *options]
+    return shlex.join(["orchwf", command, *(["--store", store] if store else []), *run])
+
+
+def resume_command(run_id: str, store: str = "", answer: str = "", steps: Sequence[str] = ()) -> str:
+    """
+    What to type to resume a run. A store in memory no other process can see: there it is a call.
+
+    Args:
+        store: Its URL, or empty if it is the one that is taken by itself.
+        answer: What is to become of the steps: `rerun`, `skip` or `values`; empty if nothing has to be said.
+        steps: Their names.
+    """
+    if not store.startswith("memory:"):
+        options = [("--value", f"{step}=JSON") if answer == "values" else (f"--{answer}", step) for step in steps]
+        return command_line("resume", run_id, store, [word for option in options for word in option])
+    said = {"": "", "values": f", values={{{', '.join(f'{step!r}: ...' for step in steps)}}}"}
+    return f"orchestrator.resume({run_id!r}{said.get(answer, f', {answer}={list(steps)!r}')})"
 
 
 class RunFailed(RunError):

@@ -30,7 +30,7 @@ from .runtime.keeper import Keeper
 from .runtime.owner import this_process
 from .runtime.registry import Registry
 from .runtime.result import RunResult
-from .runtime.runs import Runs
+from .runtime.runs import OnChange, Runs
 from .runtime.watchdog import Watchdog
 from .stores import default_store, open_store
 
@@ -72,7 +72,8 @@ class Orchestrator:
     Args:
         store: A URL (`memory:`, `sqlite:///path`), or a store, which then stays open on exit; by default
             `$ORCHWF_STORE`, else `sqlite:///orchwf.db`.
-        workflows: The classes whose runs it takes up and resumes. `start` adds the class of what it starts.
+        workflows: The classes whose runs it takes up and resumes. The class of what it starts it knows, too, but takes
+            up nothing of it that it did not start.
         max_concurrency: How many steps may run at a time, over all runs; a hard bound.
         grace: What the steps in flight get on exit: a duration.
         lease: How long the others on the store take this orchestrator to live after it was seen last: a duration. Its
@@ -250,13 +251,19 @@ class Orchestrator:
         handle = await self.start(workflow, run_id, metadata=metadata, tags=tags, on_duplicate=on_duplicate)
         return await handle.result()
 
-    async def get(self, run_id: str) -> RunHandle[Any]:
+    async def get(self, run_id: str, *, workflow: type | None = None) -> RunHandle[Any]:
         """
         The handle of a run, whoever executes it.
+
+        Args:
+            workflow: The class of its workflow, if that is not among `workflows`: with it the run can be cancelled here
+                if nobody executes it.
 
         Raises:
             RunNotFoundError: there is none of this id.
         """
+        if workflow is not None:
+            self._runs.registry.add(workflow)
         await self._runs.record(run_id)
         return RunHandle(self._runs, run_id)
 
@@ -308,6 +315,7 @@ class Orchestrator:
         rerun: Named | Sequence[Named] = (),
         skip: Named | Sequence[Named] = (),
         values: Mapping[Any, object] | None = None,
+        on_change: OnChange | None = None,
     ) -> RunHandle[Any]:
         """
         Go on with a failed, paused or orphaned run: only what did not complete, with a fresh budget of attempts.
@@ -320,18 +328,23 @@ class Orchestrator:
                 whether they took effect.
             skip: Those that are to be skipped, of these and of the failed ones.
             values: Step, or its name -> what it is to be taken to have returned, of the same.
+            on_change: What to do if its graph is another one now: `"adopt"` it, this once, or `"refuse"` it; by default
+                what the workflow says.
 
         Raises:
             RunNotFoundError: there is none of this id.
             NotResumableError: it completed, was cancelled, or is undone.
             RunOwnedError: another process, which is alive, executes it.
             UnknownWorkflowError: its workflow is not among those of this orchestrator.
-            WorkflowChangedError: its graph is another one now, and the workflow does not say `on_change="adopt"`.
+            WorkflowChangedError: its graph is another one now, and that is not adopted.
             UnknownStepError, UsageError: a step is named that there is not, or that is not in question; or one that is
                 in question, of which nobody knows whether it took effect, is not named.
             EncodingError: a value cannot be stored.
         """
-        execution = await self._runs.resume(run_id, workflow, Answers(rerun=rerun, skip=skip, values=values or {}))
+        if on_change not in (None, "refuse", "adopt"):
+            raise UsageError(f"on_change takes 'refuse' or 'adopt', not {on_change!r}")
+        answers = Answers(rerun=rerun, skip=skip, values=values or {})
+        execution = await self._runs.resume(run_id, workflow, answers, on_change=on_change)
         return RunHandle(self._runs, run_id, execution)
 
     async def fork(
@@ -340,6 +353,7 @@ class Orchestrator:
         from_step: Named,
         inputs: Mapping[str, object] | None = None,
         *,
+        workflow: type | None = None,
         new_id: str | None = None,
         metadata: Mapping[str, object] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -355,6 +369,7 @@ class Orchestrator:
             run_id: The run to reuse, in whatever state it is.
             from_step: The step, or its name, that is to run anew.
             inputs: Input name -> value, of the inputs that are to be others.
+            workflow: The class of its workflow, if that is not among `workflows`.
             new_id: Names the new run; by default a new id.
             metadata, tags: As of `start`; by default those of the other run.
 
@@ -363,7 +378,7 @@ class Orchestrator:
             UsageError: the workflow has no such input.
         """
         name = from_step if isinstance(from_step, str) else from_step.name
-        execution = await self._runs.fork(run_id, name, inputs or {}, new_id, metadata, tags)
+        execution = await self._runs.fork(run_id, name, inputs or {}, new_id, metadata, tags, workflow=workflow)
         return RunHandle(self._runs, execution.record.id, execution)
 
     async def delete(self, run_id: str) -> None:

@@ -95,6 +95,7 @@ class RunQuery:
     `id_prefix` compares the beginning of the id; `tags` must all match; `since` and `until` compare `created_at`
     (epoch seconds, `since` inclusive, `until` exclusive); `before` is the `number` after which the listing goes on.
     `owners` are owners as text, and None for runs that nobody owns; `asked` are signals of which a message waits.
+    `compensation` is what the last failure or cancellation in the log says of it: `done` or `failed`.
     """
 
     workflow: str | None = None
@@ -105,6 +106,7 @@ class RunQuery:
     id_prefix: str | None = None
     owners: Sequence[str | None] | None = None
     asked: Sequence[str] | None = None
+    compensation: str | None = None
     before: int | None = None
     limit: int | None = None
 
@@ -189,7 +191,8 @@ class Store(Protocol):
         """
         What there is to know of the store itself, for whoever operates it: name -> value.
 
-        `integrity` is among them, and `ok` unless something is damaged. May take long.
+        `integrity` is among them, and `ok` unless something is damaged; so is, as `runs.<status>`, how many runs there
+        are of each status that any has. May take long.
         """
         ...
 

@@ -22,6 +22,6 @@ def main(words: Sequence[str] | None = None) -> int:
         print("orchwf: the command line is not installed; install it with: pip install 'orchwf[cli]'", file=sys.stderr)
         return 2
     del cyclopts, rich
-    from .app import main as run_app  # It needs both.
+    from .program import main as run_app  # It needs both.
 
     return run_app(words)

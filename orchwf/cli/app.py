@@ -1,26 +1,22 @@
 """The commands: what they take, and what their help says."""
 
 import asyncio
-import re
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, Parameter
 
 from .. import __version__
 from ..core.dag import dag_of
 from ..core.state import RunStatus
-from ..errors import OrchwfError
-from . import draw, execute, look
+from . import ask, draw, examine, execute, look, options
+from .answers import Given
 from .common import DEFAULTS, Common
-from .documents import problem_document
-from .exits import CommandError, Exit, as_command_error
+from .exits import CommandError
 from .finding import LAST, LAST_FAILED
 from .inputs import make_instance
-from .loading import load_one, parse_target
-from .output import Output
+from .leaving import run_in_time
+from .loading import load, load_one, parse_target
 
 _HELP = """
 Durable workflows: checked before they run, resumed where they were.
@@ -32,23 +28,18 @@ A RUN is the id of one, a prefix of it that no other has, last, or last-failed.
   orchwf run flow.py -i day=monday       run it
   orchwf show                            how the last run went
   orchwf resume                          go on with what failed last
+  orchwf doctor                          what waits for somebody, and why
 
-Exit codes: 0 done, 1 run failed or cancelled, 2 definition or usage,
-3 timed out, 4 store unavailable, 5 not found, 130 and 143 interrupted
-(then the run can be resumed).
+Exit codes: 0 done, 1 run failed, cancelled or paused (of doctor: there
+are findings), 2 definition or usage, 3 timed out, 4 store unavailable or
+damaged, 5 not found, 130 and 143 interrupted (the run can be resumed).
 """
 
 app = App(name="orchwf", help=_HELP, help_format="plaintext", version=__version__, version_format="plaintext")
 
-_Target = Annotated[str, Parameter(help="The workflow: file.py, file.py:Class or package.module:Class.")]
-_Step = Parameter(name="--step", help="Only what happened to this step.")
-_Tag = Parameter(name="--tag", negative="", help="A label, as name=value or name. Repeatable.")
-_Jobs = Parameter(name=["--jobs", "-j"], help="How many steps may run at once.", show_default=False)
-_Class = Parameter(name="--target", help="Where the workflow is now, if its file was moved.")
-
 
 @app.command(sort_key=1)
-def check(*targets: _Target, common: Common = DEFAULTS) -> int:
+def check(*targets: options.Target, common: Common = DEFAULTS) -> int:
     """
     Compile workflows and report all that is wrong with them; nothing is run.
 
@@ -82,16 +73,14 @@ def graph(
 
 @app.command(sort_key=3)
 def run(
-    target: _Target,
+    target: options.Target,
     /,
     *,
-    input: Annotated[  # noqa: A002  As the option is called.
-        list[str] | None, Parameter(name=["--input", "-i"], negative="", help="An input, as name=value. Repeatable.")
-    ] = None,
-    inputs: Annotated[str | None, Parameter(help="A JSON file with an object of inputs.")] = None,
-    run_id: Annotated[str | None, Parameter(help="A name for the run; otherwise a new id.")] = None,
-    tag: Annotated[list[str] | None, _Tag] = None,
-    jobs: Annotated[int | None, _Jobs] = None,
+    input: Annotated[list[str] | None, options.Input] = None,  # noqa: A002  As the option is called.
+    inputs: Annotated[str | None, options.Inputs] = None,
+    run_id: Annotated[str | None, options.RunId] = None,
+    tag: Annotated[list[str] | None, options.Tag] = None,
+    jobs: Annotated[int | None, options.Jobs] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -108,9 +97,8 @@ def run(
         output.warn(warning)
     (workflow,) = loaded.workflows
     instance = make_instance(dag_of(workflow), input or [], inputs)
-    tags = _tags(tag)
-    work = execute.run(output, common.place, instance, run_id=run_id, tags=tags, jobs=_checked_jobs(jobs))
-    return asyncio.run(work)
+    labels, stage = options.labels(tag), options.stage_for(common, jobs)
+    return run_in_time(lambda deadline: execute.run(stage(deadline), instance, run_id=run_id, tags=labels))
 
 
 @app.command(sort_key=4)
@@ -118,26 +106,68 @@ def resume(
     run: Annotated[str, Parameter(help="Which run.")] = LAST_FAILED,
     /,
     *,
-    target: Annotated[str | None, _Class] = None,
-    jobs: Annotated[int | None, _Jobs] = None,
+    rerun: Annotated[list[str] | None, options.Rerun] = None,
+    skip: Annotated[list[str] | None, options.Skip] = None,
+    value: Annotated[list[str] | None, options.Value] = None,
+    adopt: Annotated[bool, options.Adopt] = False,
+    target: Annotated[str | None, options.Class] = None,
+    jobs: Annotated[int | None, options.Jobs] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
-    Go on with a failed or interrupted run: only what did not complete.
+    Go on with a failed, paused or interrupted run: only what did not complete.
 
     orchwf resume
     orchwf resume 7f3a
+    orchwf resume 7f3a --rerun charge           it did not take effect: run it again
+    orchwf resume 7f3a --value charge='"R-17"'  it did, and this is what it returned
+    orchwf resume 7f3a --skip notify            go on without it
+    orchwf resume 7f3a --adopt                  with the graph that the code has now
+
+    --rerun, --skip and --value are for steps that failed, that have no attempts
+    left, or that run at most once and were in flight when their process died.
+    Of a run that could not be undone, only that is tried again.
     """
-    work = execute.resume(common.output, common.place, run, target=target, jobs=_checked_jobs(jobs))
-    return asyncio.run(work)
+    given, stage = Given(rerun=rerun or [], skip=skip or [], values=value or []), options.stage_for(common, jobs)
+    return run_in_time(lambda deadline: execute.resume(stage(deadline), run, target=target, given=given, adopt=adopt))
 
 
 @app.command(sort_key=5)
+def fork(
+    run: Annotated[str, Parameter(help="The run to reuse.")],
+    /,
+    *,
+    from_step: Annotated[str, Parameter(name="--from", help="The step that is to run anew, with all that needs it.")],
+    input: Annotated[list[str] | None, options.Input] = None,  # noqa: A002  As the option is called.
+    inputs: Annotated[str | None, options.Inputs] = None,
+    run_id: Annotated[str | None, options.RunId] = None,
+    target: Annotated[str | None, options.Class] = None,
+    jobs: Annotated[int | None, options.Jobs] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Start a new run that reuses what another one did before a step, and wait for it.
+
+    orchwf fork 7f3a --from report
+    orchwf fork 7f3a --from load -i day=2026-11-03 --run-id again
+
+    Kept is what completed or was skipped, but for this step and all that needs
+    it; with other inputs, only what this step needs. What was undone runs again.
+    """
+    stage = options.stage_for(common, jobs)
+    return run_in_time(
+        lambda deadline: execute.fork(
+            stage(deadline), run, step=from_step, pairs=input or [], file=inputs, run_id=run_id, target=target
+        )
+    )
+
+
+@app.command(sort_key=6)
 def runs(
     *,
     status: Annotated[list[RunStatus] | None, Parameter(negative="", help="Only runs that are so. Repeatable.")] = None,
     workflow: Annotated[str | None, Parameter(help="Only runs of this workflow, by name.")] = None,
-    tag: Annotated[list[str] | None, _Tag] = None,
+    tag: Annotated[list[str] | None, options.Tag] = None,
     since: Annotated[str | None, Parameter(help="Only runs begun since: 30m, 2d, or 2026-11-02T08:30.")] = None,
     limit: Annotated[int, Parameter(help="How many at most.")] = 20,
     common: Common = DEFAULTS,
@@ -148,13 +178,14 @@ def runs(
     orchwf runs --status failed --since 2d
     orchwf runs --workflow Sales --tag team=eu
     """
+    labels = options.labels(tag)
     work = look.runs(
-        common.output, common.place, statuses=status or [], workflow=workflow, tags=_tags(tag), since=since, limit=limit
-    )  # fmt: skip
+        common.output, common.place, statuses=status or [], workflow=workflow, tags=labels, since=since, limit=limit
+    )
     return asyncio.run(work)
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def show(
     run: Annotated[str, Parameter(help="Which run.")] = LAST,
     /,
@@ -175,12 +206,12 @@ def show(
     return asyncio.run(look.show(common.output, common.place, run, step=output, graph=graph, everything=all))
 
 
-@app.command(sort_key=7)
+@app.command(sort_key=8)
 def events(
     run: Annotated[str, Parameter(help="Which run.")] = LAST,
     /,
     *,
-    step: Annotated[str | None, _Step] = None,
+    step: Annotated[str | None, options.Step] = None,
     since: Annotated[str | None, Parameter(help="Only what happened since: 30m, or 2026-11-02T08:30.")] = None,
     follow: Annotated[bool, Parameter(negative="", help="Go on until the run has ended.", show_default=False)] = False,
     common: Common = DEFAULTS,
@@ -194,90 +225,71 @@ def events(
     return asyncio.run(look.events(common.output, common.place, run, step=step, since=since, follow=follow))
 
 
-@app.command(sort_key=8)
+@app.command(sort_key=9)
 def cancel(
     run: Annotated[str, Parameter(help="Which run.")],
     /,
     *,
-    reason: Annotated[str, Parameter(help="Why, for the log.", show_default=False)] = "",
-    target: Annotated[str | None, _Class] = None,
+    reason: Annotated[str, options.Reason] = "",
+    terminate: Annotated[
+        bool, Parameter(negative="", help="End it at once: nothing is cleaned up or undone.", show_default=False)
+    ] = False,
+    target: Annotated[str | None, options.Class] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
-    Ask a run to end, whoever executes it.
+    Ask a run to end, whoever executes it; what cleans up runs, and what it did is undone.
 
     orchwf cancel 7f3a --reason "wrong day"
+    orchwf cancel 7f3a --terminate
+
+    A paused or interrupted run is taken up here for that; with --terminate its
+    code is not needed.
     """
-    return asyncio.run(execute.cancel(common.output, common.place, run, reason=reason, target=target))
+    stage = options.stage_for(common, None)
+    return run_in_time(
+        lambda deadline: ask.cancel(stage(deadline), run, reason=reason, terminate=terminate, target=target)
+    )
 
 
-def _tags(given: Sequence[str] | None) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given or []]
-    if any(not name for name, _, _ in pairs):
-        raise CommandError("--tag takes name=value, or a name alone")
-    return {name: value for name, _, value in pairs}
+@app.command(sort_key=10)
+def pause(
+    run: Annotated[str, Parameter(help="Which run.")],
+    /,
+    *,
+    reason: Annotated[str, options.Reason] = "",
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Ask a run to pause, whoever executes it: what runs may end, and nothing new starts until the run is resumed.
+
+    orchwf pause 7f3a --reason "the bank is closed"
+    orchwf resume 7f3a
+    """
+    stage = options.stage_for(common, None)
+    return run_in_time(lambda deadline: ask.pause(stage(deadline), run, reason=reason))
 
 
-def _checked_jobs(jobs: int | None) -> int | None:
-    if jobs is not None and jobs < 1:
-        raise CommandError(f"--jobs takes a number of at least 1, not {jobs}")
-    return jobs
+@app.command(sort_key=11)
+def doctor(
+    *,
+    app: Annotated[  # What is meant by it, as the option is called.
+        list[str] | None,
+        Parameter(name="--app", negative="", help="Workflows that there are now, as a TARGET. Repeatable."),
+    ] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Look whether all is well with a store and its runs, and say what to do where it is not.
 
+    orchwf doctor
+    orchwf doctor --app flows/sales.py --app shop.orders:Fulfil
 
-# From words to an exit code.
-
-_FLAGS = frozenset({"--json", "--no-color", "--quiet", "-q", "--verbose", "-v"})
-
-
-def command_first(words: Sequence[str]) -> list[str]:
-    """The words with the options for every command moved behind the command, where they may stand as well."""
-    at = 0
-    while at < len(words) and (words[at] in _FLAGS or words[at] == "--store" or words[at].startswith("--store=")):
-        at += 2 if words[at] == "--store" else 1
-    return [*words[at : at + 1], *words[:at], *words[at + 1 :]] if at < len(words) else list(words)
-
-
-def call(words: Sequence[str]) -> int:
-    """Do what the words of a command line say; returns the exit code and never raises for what a user did."""
-    tokens = command_first(words)
-    output = Output(json="--json" in tokens, color="--no-color" not in tokens)
-    try:
-        app.console = output.console
-        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, console=output.console)
-        code = command(*bound.args, **bound.kwargs)
-        return code if isinstance(code, int) else Exit.DONE
-    except CycloptsError as error:
-        return _fail(output, CommandError(_usage(error, tokens)))
-    except CommandError as error:
-        return _fail(output, error)
-    except OrchwfError as error:
-        return _fail(output, as_command_error(error))
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-
-
-def _usage(error: CycloptsError, tokens: Sequence[str]) -> str:
-    """What is wrong with the command line, in one line, and where to look."""
-    name = tokens[0] if tokens and tokens[0] in app else ""
-    if isinstance(error, UnusedCliTokensError):
-        text = f"there is no place for {' '.join(map(repr, error.unused_tokens or ()))}"
-    elif tokens and tokens[0].partition("=")[0] in (*_FLAGS, "--store"):
-        text = "the command is missing"
-    else:
-        text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
-        text = text[:1].lower() + text[1:]
-    return f"{text}; see: {' '.join(filter(None, ('orchwf', name, '--help')))}"
-
-
-def _fail(output: Output, error: CommandError) -> int:
-    if output.json:
-        problems = [problem_document(problem) for problem in error.problems]
-        told = {"exit_code": int(error.code), "message": error.message, "problems": problems}
-        output.document({"error": told})
-    output.error(error.message)
-    return error.code
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """The program `orchwf`: the words are those of its command line. Returns the exit code."""
-    return int(call(list(sys.argv[1:] if words is None else words)))
+    With --app also: which unfinished runs the code cannot go on with as it is
+    now, and why.
+    """
+    loaded = [load(parse_target(text)) for text in app or []]
+    for warning in [warning for each in loaded for warning in each.warnings]:
+        common.output.warn(warning)
+    apps = [workflow for each in loaded for workflow in each.workflows] if app else None
+    return asyncio.run(examine.doctor(common.output, common.place, apps))

@@ -16,19 +16,20 @@ Document = dict[str, object]
 """What becomes a JSON object."""
 
 
-def run_document(record: RunRecord, *, interrupted: bool, owner: str | None) -> Document:
+def run_document(record: RunRecord, *, interruption: str | None, owner: str | None) -> Document:
     """
     A run as JSON-able values.
 
     Instants are ISO 8601 in UTC; `duration` is in seconds, None until it ended; `interrupted` says that it has not
-    ended and nobody executes it; `owner` is who executes it.
+    ended and nobody executes it, and `interruption` why: `shutdown`, `died` or `lapsed`; `owner` is who executes it.
     """
     return {
         "id": record.id,
         "workflow": record.workflow,
         "version": record.version,
         "status": str(record.status),
-        "interrupted": interrupted,
+        "interrupted": interruption is not None,
+        "interruption": interruption,
         "created_at": iso_time(record.created_at),
         "ended_at": iso_time(record.ended_at),
         "duration": None if record.ended_at is None else round(record.ended_at - record.created_at, 6),
@@ -83,11 +84,18 @@ def error_document(error: ErrorInfo | None) -> dict[str, str] | None:
     return None if error is None else attrs.asdict(error)
 
 
-def result_document(run: Document, history: History, steps: list[StepRecord]) -> Document:
-    """What `show` prints, and the last line of `run` and `resume`: the run, its inputs, and its `steps` in order."""
+def result_document(run: Document, history: History, steps: list[StepRecord], unknown: list[str]) -> Document:
+    """
+    What `show` prints, and the last line of `run`, `resume` and `fork`: the run, its inputs, and its `steps` in order.
+
+    `pause` is the kind of the reason for which it is paused: `request`, `unknown`, `exhausted` or `takeovers`.
+    `unknown` names the steps of which nobody knows whether they took effect; `compensation` says what came of undoing.
+    """
     return {
         **run,
         "inputs": json.loads(history.inputs),
+        "pause": history.pause or None,
+        "unknown": unknown,
         "compensation": history.compensation,
         "forked_from": history.origin or None,
         "steps": [step_document(record) for record in steps],

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .. import drawing
 from ..core.dag import Dag, dag_of
-from ..core.report import Line
+from ..core.lines import Line
 from ..core.wording import plural
 from ..errors import StoreError
 from ..labels import visible

@@ -1,165 +1,247 @@
-"""`run`, `resume` and `cancel`: what starts and ends runs."""
+"""`run`, `resume` and `fork`: what starts runs, or goes on with them, and shows them to their end."""
 
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 import attrs
 
+from ..core.adoption import changed_inputs, kept_by_fork
 from ..core.dag import Dag, dag_of
-from ..core.report import Line
+from ..core.events import StepCompleted, StepFailed
+from ..core.lines import Line
 from ..core.state import RunStatus, StepStatus
 from ..core.wording import age_text
-from ..errors import RunExistsError, RunInterruptedError, StoreError, resume_command
-from ..labels import visible
+from ..errors import (
+    RunExistsError,
+    RunInterruptedError,
+    StoreError,
+    WorkflowChangedError,
+    command_line,
+    resume_command,
+)
 from ..orchestrator import Orchestrator
-from ..ports import RunRecord, Store
+from ..ports import Store
+from ..runtime.arguments import checked_run_id
 from ..runtime.handle import RunHandle
 from ..runtime.interrupts import Interrupt, listening
-from ..views import resume_lines
-from .documents import Document
+from ..views import Resumption, fork_lines, is_undoing, resume_lines
+from .answers import Given
+from .classes import workflow_of
 from .exits import CommandError, Exit, exit_of
-from .finding import LAST, LAST_FAILED, Found, document_of, find_run, is_interrupted, owner_label, read_run
-from .live import Beginning, Display, display_for
-from .loading import Loaded, load, load_one, parse_target
+from .finding import LAST, LAST_FAILED, Found, find_run, owner_label, read_run
+from .inputs import read_inputs
+from .leaving import Deadline
+from .live import Display, display_for
 from .output import Output
 from .places import Place, opened
+from .scene import Beginning
 
-GRACE = 5.0
-PATIENCE = 5.0
+GRACE = 2.0
+"""Seconds that the steps in flight have after the first Ctrl-C; a coroutine that does not end then gets one more."""
+
 _JOBS = 256
 _STOP_ON = (signal.SIGINT, signal.SIGTERM)
-_LAST_WORDS = "! ended at once; all that is done is kept, go on with:  orchwf resume"
 
 Begin = Callable[[Orchestrator], Awaitable[RunHandle[Any]]]
 
 
-async def run(
-    output: Output, place: Place, workflow: object, *, run_id: str | None, tags: Mapping[str, str], jobs: int | None
-) -> int:
+@attrs.frozen
+class Stage:
+    """
+    Where a run is executed and shown.
+
+    Attributes:
+        jobs: How many steps may run at once; None for as many as there are.
+    """
+
+    output: Output
+    place: Place
+    deadline: Deadline
+    jobs: int | None = None
+
+    def opened(self, *, must_exist: bool = True) -> AbstractAsyncContextManager[Store]:
+        """The store, closed after the block."""
+        return opened(self.place.url, must_exist=must_exist)
+
+
+async def run(stage: Stage, workflow: object, *, run_id: str | None, tags: Mapping[str, str]) -> int:
     """Start a run, show it, and tell how it ended."""
-    if run_id in (LAST, LAST_FAILED):
-        raise CommandError(f"{run_id!r} stands for a run already; choose another --run-id")
-    dag = dag_of(type(workflow))
+    run_id = _new_id(run_id)
 
     async def begin(orchestrator: Orchestrator) -> RunHandle[Any]:
-        try:
-            return await orchestrator.start(workflow, run_id, tags=tags)
-        except RunExistsError as error:
-            again = resume_command(error.run_id, place.named)
-            raise CommandError(
-                f"run {error.run_id!r} exists already; choose another --run-id, or go on with it: {again}"
-            ) from error
+        return await orchestrator.start(workflow, run_id, tags=tags)
 
-    async with opened(place.url, must_exist=False) as store:
-        return await _execute(output, place, store, Beginning(dag=dag), begin, jobs=jobs)
+    async with stage.opened(must_exist=False) as store:
+        with naming_the_way_on(stage.place):
+            return await execute(stage, store, run_id, Beginning(dag=dag_of(type(workflow))), begin)
 
 
-async def resume(output: Output, place: Place, run_text: str, *, target: str | None, jobs: int | None) -> int:
+def _new_id(given: str | None) -> str:
+    if given in (LAST, LAST_FAILED):
+        raise CommandError(f"{given!r} stands for a run already; choose another --run-id")
+    return checked_run_id(given)
+
+
+@contextmanager
+def naming_the_way_on(place: Place) -> Iterator[None]:
+    """Where a run cannot begin in the block, the command to type is told instead of the call."""
+    try:
+        yield
+    except RunExistsError as error:
+        again = resume_command(error.run_id, place.named)
+        told = f"run {error.run_id!r} exists already; choose another --run-id, or go on with it: {again}"
+        raise CommandError(told) from error
+    except WorkflowChangedError as error:
+        told = str(error).rpartition("\n")[0]
+        adopt = command_line("resume", error.run_id, place.named, ["--adopt"])
+        way_out = f"Restore that graph, or accept the change:  {adopt}"
+        if error.lacking:
+            names = ", ".join(map(repr, error.lacking))
+            way_out = f"The run has no value for the new input {names}: give it a default, or fork the run."
+        raise CommandError(f"{told}\n{way_out}") from error
+
+
+async def resume(stage: Stage, run_text: str, *, target: str | None, given: Given, adopt: bool) -> int:
     """Go on with a run, tell before what of it is kept, show it, and tell how it ended."""
-    async with opened(place.url) as store:
+    async with stage.opened() as store:
         record = await find_run(store, run_text)
         found = await read_run(store, record)
-        _check_resumable(record)
-        workflow = workflow_of(output, record, target)
+        _check_resumable(found, stage.place)
+        given.check(found.report(store=stage.place.named))
+        workflow = workflow_of(stage.output, record, target)
         dag = dag_of(workflow)
+        values = given.decoded(dag)
 
         async def begin(orchestrator: Orchestrator) -> RunHandle[Any]:
-            return await orchestrator.resume(record.id, workflow=workflow)
+            return await orchestrator.resume(
+                record.id, workflow=workflow, rerun=given.rerun, skip=given.skip, values=values,
+                on_change="adopt" if adopt else None,
+            )  # fmt: skip
 
-        beginning = _resumed(found, dag)
-        return await _execute(output, place, store, beginning, begin, jobs=jobs, since=time.time())
+        beginning = _resumed(found, dag, given)
+        with naming_the_way_on(stage.place):
+            return await execute(stage, store, record.id, beginning, begin, since=time.time())
 
 
-def _resumed(found: Found, dag: Dag) -> Beginning:
+def _resumed(found: Found, dag: Dag, given: Given) -> Beginning:
     """What is true of a run that is going to be resumed."""
-    steps = found.history.steps.values()
-    is_renewed = found.history.status is RunStatus.FAILED
-    changed = found.dag.diff(dag).changed if found.dag is not None else ()
+    steps, report = found.history.steps.values(), found.report()
+    keeps_budget = is_undoing(report)
+    resumption = Resumption(rerun=given.rerun, skip=given.skip, given=given.valued)
+    if found.dag is not None and found.dag.fingerprint != dag.fingerprint:
+        difference = found.dag.diff(dag)
+        resumption = attrs.evolve(
+            resumption, changed=difference.changed, reset=sorted(changed_inputs(found.dag, dag)),
+            added=difference.added, removed=difference.removed,
+        )  # fmt: skip
     return Beginning(
         dag=dag,
-        completed=frozenset(record.name for record in steps if record.status is StepStatus.COMPLETED),
-        spent={record.name: record.attempt if is_renewed else record.spent for record in steps},
-        opening=resume_lines(found.report(), changed),
+        kept={record.name: record.status for record in steps if _is_kept(record.status, keeps_budget)},
+        spent={record.name: record.spent if keeps_budget else record.attempt for record in steps},
+        opening=resume_lines(report, resumption),
     )
 
 
-def _check_resumable(record: RunRecord) -> None:
+def _is_kept(status: StepStatus, is_undoing: bool) -> bool:
+    return status is StepStatus.COMPLETED or (is_undoing and status.is_final)
+
+
+def _check_resumable(found: Found, place: Place) -> None:
     """A run that cannot be resumed is refused before its file is loaded."""
-    if record.status in (RunStatus.COMPLETED, RunStatus.CANCELLED):
-        ago = "" if record.ended_at is None else f" {age_text(time.time() - record.ended_at)}"
+    record, compensation = found.record, found.history.compensation
+    ago = "" if record.ended_at is None else f" {age_text(time.time() - record.ended_at)}"
+    is_over = record.status is RunStatus.CANCELLED and compensation != "failed"
+    if record.status is RunStatus.COMPLETED or is_over:
         raise CommandError(f"run {record.id!r} was {record.status}{ago}: there is nothing to resume")
+    if compensation == "done":
+        fork = command_line("fork", record.id, place.named, ["--from", "STEP"])
+        raise CommandError(
+            f"run {record.id!r} {record.status}{ago}, and what it did is undone: there is nothing to resume; "
+            f"start a new run that reuses the rest of it: {fork}"
+        )
     owner = owner_label(record)
     if owner is not None:
         raise CommandError(f"run {record.id!r} is being executed by {owner}; cancel it, or wait until it has ended")
 
 
-def workflow_of(output: Output, record: RunRecord, target: str | None) -> type:
-    """
-    The class of the workflow that a run belongs to.
+async def fork(
+    stage: Stage,
+    run_text: str,
+    *,
+    step: str,
+    pairs: Sequence[str],
+    file: str | None,
+    run_id: str | None,
+    target: str | None,
+) -> int:
+    """Start a run that reuses what another one did before a step, show it, and tell how it ended."""
+    new_id = _new_id(run_id)
+    async with stage.opened() as store:
+        record = await find_run(store, run_text)
+        found = await read_run(store, record)
+        workflow = workflow_of(stage.output, record, target)
+        dag = dag_of(workflow)
+        inputs = read_inputs(dag, pairs, file)
+        kept = kept_by_fork(dag, found.dag, found.history, step, with_inputs=bool(inputs))
 
-    Args:
-        target: Where it is now, if not where it was when the run was started.
+        async def begin(orchestrator: Orchestrator) -> RunHandle[Any]:
+            return await orchestrator.fork(record.id, step, inputs, workflow=workflow, new_id=new_id)
 
-    Raises:
-        CommandError: it is not there.
-    """
-    if target is not None:
-        loaded = _loaded_for(record, target)
-    else:
-        loaded = _recorded(record)
-    for warning in loaded.warnings:
-        output.warn(warning)
-    return loaded.workflows[0]
-
-
-def _loaded_for(record: RunRecord, text: str) -> Loaded:
-    """Of several workflows in one file the one of this name is meant."""
-    loaded = load(parse_target(text))
-    own = [workflow for workflow in loaded.workflows if dag_of(workflow).name == record.workflow]
-    if own:
-        return attrs.evolve(loaded, workflows=(own[0],))
-    names = ", ".join(dag_of(workflow).name for workflow in loaded.workflows)
-    raise CommandError(f"run {record.id!r} is of the workflow {record.workflow!r}, and {text} has {names}")
-
-
-def _recorded(record: RunRecord) -> Loaded:
-    where = record.entrypoint
-    way_out = "say where it is now: --target file.py:Class"
-    if where.startswith("__main__:") or "<locals>" in where:
-        raise CommandError(f"run {record.id!r} was started by code that no file is known of; {way_out}")
-    try:
-        return load_one(parse_target(where))
-    except CommandError as error:
-        if error.code is Exit.NOT_FOUND:
-            raise CommandError(
-                f"the workflow of run {record.id!r} is not where it was, {where}: {error}\n{way_out}", Exit.NOT_FOUND
-            ) from error
-        raise
+        ends = {StepCompleted.kind: StepStatus.COMPLETED, StepFailed.kind: StepStatus.FAILED}
+        beginning = Beginning(
+            dag=dag, kept={event.step: ends.get(event.kind, StepStatus.SKIPPED) for event in kept},
+            opening=fork_lines(dag, kept, list(inputs)),
+        )  # fmt: skip
+        with naming_the_way_on(stage.place):
+            return await execute(stage, store, new_id, beginning, begin)
 
 
-async def _execute(
-    output: Output,
-    place: Place,
+# Executing.
+
+
+async def execute(
+    stage: Stage,
     store: Store,
+    run_id: str,
     beginning: Beginning,
     begin: Begin,
     *,
-    jobs: int | None,
     since: float | None = None,
 ) -> int:
     """Let a run begin, show it to its end, and tell how it ended. Durations count from `since` (epoch seconds)."""
-    display = display_for(output, beginning)
-    with listening(_STOP_ON, _LAST_WORDS) as interrupt, output.reserved():
-        orchestrator = Orchestrator(store, max_concurrency=jobs or _JOBS, grace=GRACE, observers=[display])
-        run_id = await _watched(orchestrator, display, begin, interrupt)
+    found, interrupt = await watch(stage, store, run_id, display_for(stage.output, beginning), begin)
+    return _conclude(stage.output, stage.place, found, interrupt, since)
+
+
+async def watch(stage: Stage, store: Store, run_id: str, display: Display, begin: Begin) -> tuple[Found, Interrupt]:
+    """Let a run begin, and show it until it has ended here, for whatever reason. Returns what became of it."""
+    way_on = "all that is done is kept"
+    if not stage.place.url.startswith("memory:"):
+        way_on = f"{way_on}, go on with:  {resume_command(run_id, stage.place.named)}"
+    stage.deadline.words = f"! ended without waiting any longer; {way_on}"
+    stage.deadline.stream = 2 if stage.output.json else 1
+    with listening(_STOP_ON, f"! ended at once; {way_on}", stage.deadline.begin) as interrupt, stage.output.reserved():
+        orchestrator = Orchestrator(
+            store, max_concurrency=stage.jobs or _JOBS, grace=GRACE, observers=[display]
+        )  # fmt: skip
+        await _executed(orchestrator, display, begin, interrupt)
+    try:
+        return await _reread(store, run_id), interrupt
+    except (CommandError, StoreError) as error:
+        if not interrupt.number:
+            raise
+        raise CommandError(str(error), Exit(interrupt.exit_code)) from error
+
+
+async def _reread(store: Store, run_id: str) -> Found:
     record = await store.get(run_id)
     if record is None:
-        raise CommandError(f"run {run_id!r} was deleted meanwhile", Exit.NOT_FOUND)
-    found = await read_run(store, record)
-    return _conclude(output, place, found, interrupt, since)
+        raise CommandError(f"run {run_id!r} is not in {store.url}", Exit.NOT_FOUND)
+    return await read_run(store, record)
 
 
 def _stopping() -> Line:
@@ -167,8 +249,8 @@ def _stopping() -> Line:
     return Line(text, "paused", "strong")
 
 
-async def _watched(orchestrator: Orchestrator, display: Display, begin: Begin, interrupt: Interrupt) -> str:
-    """The id of the run, after it has ended here, for whatever reason."""
+async def _executed(orchestrator: Orchestrator, display: Display, begin: Begin, interrupt: Interrupt) -> None:
+    """Return when the run has ended here, for whatever reason."""
     try:
         async with display, orchestrator:
             handle = await begin(orchestrator)
@@ -178,14 +260,16 @@ async def _watched(orchestrator: Orchestrator, display: Display, begin: Begin, i
                 display.say(_stopping())
     except RunInterruptedError as error:
         # Without a reason, the run was left because we were told to.
-        if isinstance(error.__cause__, StoreError):
+        if isinstance(error.__cause__, StoreError) and not interrupt.number:
             raise
-        return error.run_id
-    return handle.id
+    except StoreError:
+        # Who was told to stop does not wait for a store that is busy; what it has acknowledged is there.
+        if not interrupt.number:
+            raise
 
 
 async def _until_over(handle: RunHandle[Any], interrupt: Interrupt) -> None:
-    """Return when the run has ended, or when a signal came."""
+    """Return when the run has ended or pauses, or when a signal came."""
     over, asked = asyncio.ensure_future(handle.wait()), asyncio.ensure_future(interrupt.asked.wait())
     try:
         await asyncio.wait([over, asked], return_when=asyncio.FIRST_COMPLETED)
@@ -201,64 +285,14 @@ def _conclude(output: Output, place: Place, found: Found, interrupt: Interrupt, 
     """Tell how it ended, and give the exit code."""
     if output.json:
         output.document(found.document(), indent=None)
-    report = found.report(store=place.named, since=since, verbose=output.verbose)
-    if not found.history.status.is_final:
-        began = since if since is not None else found.record.created_at
-        report = attrs.evolve(report, interrupted=True, duration=time.time() - began)
-    if place.url.startswith("memory:"):
-        report = attrs.evolve(report, resume="")
+    store = None if place.url.startswith("memory:") else place.named
+    began = since if since is not None else found.record.created_at
+    report = found.report(store=store, since=began, verbose=output.verbose)
+    is_over = found.history.status.is_final or found.history.status is RunStatus.PAUSED
+    if not is_over:
+        # Why is known to whoever sees it end.
+        report = attrs.evolve(report, interrupted=True, reason="")
     output.lines(report.lines())
-    if not found.history.status.is_final:
+    if not is_over:
         return interrupt.exit_code if interrupt.number else Exit.FAILED
     return exit_of(found.result)
-
-
-# Cancelling.
-
-
-async def cancel(output: Output, place: Place, run_text: str, *, reason: str, target: str | None) -> int:
-    """Ask that a run ends; one that nobody executes is taken up for that."""
-    async with opened(place.url) as store:
-        record = await find_run(store, run_text)
-        if record.status.is_final:
-            return _told(output, record, f"run {visible(record.id)} has ended already: it is {record.status}")
-        if is_interrupted(record):
-            await _cancel_here(output, store, record, reason, target)
-        else:
-            await _ask_owner(store, record, reason)
-        after = await find_run(store, record.id)
-    if after.status.is_final:
-        return _told(output, after, f"run {visible(record.id)} is {after.status}")
-    owner = owner_label(after) or "whoever takes it up"
-    return _told(output, after, f"run {visible(record.id)} was asked to end; {owner} will do so")
-
-
-def _told(output: Output, record: RunRecord, text: str) -> int:
-    if output.json:
-        document: Document = document_of(record)
-        output.document(document)
-    tone = str(record.status) if record.status.is_final else "running"
-    mark = {"cancelled": "/", "failed": "x", "completed": "+"}.get(tone, ">")
-    output.lines([Line(f"{mark} {text}", tone)])
-    return Exit.DONE
-
-
-async def _ask_owner(store: Store, record: RunRecord, reason: str) -> None:
-    async with Orchestrator(store) as orchestrator:
-        handle = await orchestrator.get(record.id)
-        await handle.cancel(reason)
-        try:
-            await handle.wait(PATIENCE)
-        except TimeoutError:
-            # It was asked; its steps may take their time to end.
-            return
-
-
-async def _cancel_here(output: Output, store: Store, record: RunRecord, reason: str, target: str | None) -> None:
-    workflow = workflow_of(output, record, target)
-    async with Orchestrator(store) as orchestrator:
-        handle = await orchestrator.get(record.id)
-        # First the wish, then the run: so none of its steps begins again.
-        await handle.cancel(reason)
-        handle = await orchestrator.resume(record.id, workflow=workflow)
-        await handle.wait()

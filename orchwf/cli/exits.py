@@ -27,6 +27,7 @@ class Exit(IntEnum):
     STORE = 4
     NOT_FOUND = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class CommandError(Exception):

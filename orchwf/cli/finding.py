@@ -9,9 +9,8 @@ from ..core.dag import Dag
 from ..core.history import History
 from ..core.report import Report
 from ..core.state import RunStatus
-from ..errors import resume_command
 from ..ports import RunQuery, RunRecord, Store
-from ..runtime.owner import is_abandoned, parse_owner
+from ..runtime.owner import is_abandoned, is_dead, parse_owner
 from ..runtime.result import RunResult
 from ..runtime.stored import stored_dag, stored_history
 from ..views import run_row
@@ -30,6 +29,32 @@ def is_interrupted(record: RunRecord) -> bool:
     return is_abandoned(record)
 
 
+def interruption(record: RunRecord) -> str:
+    """Why nobody executes a run that has not ended, for people; empty if somebody does, or if it has ended."""
+    match interruption_kind(record), record.owner:
+        case "died", str() as owner:
+            return f"{parse_owner(owner).label} died"
+        case "lapsed", str() as owner:
+            return f"{parse_owner(owner).label} gives no sign of life any more"
+        case "shutdown", _:
+            return "it was shut down before its end"
+        case _:
+            return ""
+
+
+def interruption_kind(record: RunRecord) -> str | None:
+    """
+    Why nobody executes a run that has not ended: `shutdown` (it was let go in good order), `died` or `lapsed`.
+
+    None if somebody executes it, or if it has ended.
+    """
+    if not is_interrupted(record):
+        return None
+    if record.owner is None:
+        return "shutdown"
+    return "died" if is_dead(parse_owner(record.owner)) else "lapsed"
+
+
 def owner_label(record: RunRecord) -> str | None:
     """Who executes a run now; None if nobody does."""
     if record.status is not RunStatus.RUNNING or record.owner is None or is_interrupted(record):
@@ -39,7 +64,7 @@ def owner_label(record: RunRecord) -> str | None:
 
 def document_of(record: RunRecord) -> Document:
     """The run as JSON-able values."""
-    return run_document(record, interrupted=is_interrupted(record), owner=owner_label(record))
+    return run_document(record, interruption=interruption_kind(record), owner=owner_label(record))
 
 
 async def find_run(store: Store, text: str) -> RunRecord:
@@ -66,20 +91,20 @@ async def find_run(store: Store, text: str) -> RunRecord:
 
 
 def _candidate(record: RunRecord) -> str:
-    row = run_row(record, time.time(), interrupted=is_interrupted(record))
+    row = run_row(record, time.time(), interruption=interruption(record))
     return f"  {row.id}  {row.workflow}  {row.status}  {row.started}"
 
 
 async def _last(store: Store, which: str) -> RunRecord:
     query = RunQuery(limit=1 if which == LAST else _PAGE)
     if which == LAST_FAILED:
-        query = attrs.evolve(query, statuses=[RunStatus.FAILED, RunStatus.RUNNING])
+        query = attrs.evolve(query, statuses=[RunStatus.FAILED, RunStatus.PAUSED, RunStatus.RUNNING])
     while page := await store.runs(query):
         for record in page:
-            if which == LAST or record.status is RunStatus.FAILED or is_interrupted(record):
+            if which == LAST or record.status is not RunStatus.RUNNING or is_interrupted(record):
                 return record
         query = attrs.evolve(query, before=page[-1].number)
-    what = "no run" if which == LAST else "no failed or interrupted run"
+    what = "no run" if which == LAST else "no failed, paused or interrupted run"
     raise CommandError(f"there is {what} in {store.url}", Exit.NOT_FOUND)
 
 
@@ -103,26 +128,30 @@ class Found:
         """It as a result."""
         return RunResult(self.record, self.history, self.dag)
 
-    def report(self, *, store: str = "", since: float | None = None, verbose: bool = False) -> Report:
+    def report(self, *, store: str | None = "", since: float | None = None, verbose: bool = False) -> Report:
         """
         What there is to tell of it.
 
         Args:
-            store: The URL to name in the command that resumes it; empty if that is found without.
+            store: The URL to name in the commands that are told; empty if it is found without, None for no commands.
             since: Count the duration from here (epoch seconds), not from the beginning of the run.
         """
-        resume = "" if self.record.id in (LAST, LAST_FAILED) else resume_command(self.record.id, store)
-        report = self.result.report(resume=resume, folder=os.getcwd())
+        named = None if self.record.id in (LAST, LAST_FAILED) else store
+        report = self.result.report(store=named, folder=os.getcwd())
         began = since if since is not None else self.history.started_at
         ended = self.history.ended_at if self.history.ended_at is not None else time.time()
         # The log was read after the summary, and may know more.
-        interrupted = self.history.status is RunStatus.RUNNING and is_interrupted(self.record)
-        duration = None if began is None or (interrupted and since is None) else ended - began
-        return attrs.evolve(report, duration=duration, interrupted=interrupted, verbose=verbose)
+        reason = interruption(self.record) if self.history.status is RunStatus.RUNNING else ""
+        is_left = bool(reason) or self.history.status is RunStatus.PAUSED
+        duration = None if began is None or (is_left and since is None) else ended - began
+        return attrs.evolve(
+            report, duration=duration, interrupted=bool(reason), reason=reason or report.reason, verbose=verbose
+        )
 
     def document(self) -> Document:
         """It as JSON-able values."""
-        return result_document(document_of(self.record), self.history, list(self.result.steps.values()))
+        unknown = [record.name for record in self.report().unknown]
+        return result_document(document_of(self.record), self.history, list(self.result.steps.values()), unknown)
 
 
 async def read_run(store: Store, record: RunRecord) -> Found:

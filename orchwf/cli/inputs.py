@@ -17,8 +17,8 @@ import attrs
 from ..core.codec import Codec
 from ..core.dag import Dag
 from ..core.definition import UNKNOWN, Input
+from ..core.lines import brief
 from ..core.options import seconds
-from ..core.report import brief
 from ..core.suggestions import did_you_mean
 from ..core.types import describe_type
 from ..core.values.hints import unwrapped
@@ -62,7 +62,8 @@ _RULES: dict[Any, tuple[Callable[[str], Any], str]] = {
 _COLLECTIONS = (list, tuple, set, frozenset)
 _UNIONS = (Union, types.UnionType)
 # ArithmeticError is what Decimal raises, LookupError ZoneInfo; OrchwfError the codec and our durations.
-_NO_VALUE = (ValueError, ArithmeticError, LookupError, TypeError, OrchwfError)
+NO_VALUE = (ValueError, ArithmeticError, LookupError, TypeError, OrchwfError)
+"""What `from_text` raises for text that is no value of a type."""
 
 
 def make_instance(dag: Dag, pairs: Sequence[str], file: str | None) -> object:
@@ -76,6 +77,25 @@ def make_instance(dag: Dag, pairs: Sequence[str], file: str | None) -> object:
     Raises:
         CommandError: with everything that is wrong with the inputs.
     """
+    reading = _read(dag, pairs, file)
+    missing = [each for each in dag.inputs.values() if each.required and each.name not in reading.named]
+    _check(dag, reading.problems + [_missing(each) for each in missing])
+    return _instance(dag, reading.values)
+
+
+def read_inputs(dag: Dag, pairs: Sequence[str], file: str | None) -> dict[str, object]:
+    """
+    Input name -> value, of those that are given; otherwise as `make_instance`.
+
+    Raises:
+        CommandError: with everything that is wrong with the inputs.
+    """
+    reading = _read(dag, pairs, file)
+    _check(dag, reading.problems)
+    return reading.values
+
+
+def _read(dag: Dag, pairs: Sequence[str], file: str | None) -> "_Reading":
     reading = _Reading(dag, Codec(dag.module))
     for name, given in _from_file(file).items():
         reading.add(name, given, _from_json)
@@ -85,11 +105,12 @@ def make_instance(dag: Dag, pairs: Sequence[str], file: str | None) -> object:
             reading.add(name.strip(), text, from_text)
         else:
             reading.problems.append(f"an input is given as name=value, not {brief(pair)!r}")
-    missing = [each for each in dag.inputs.values() if each.required and each.name not in reading.named]
-    problems = reading.problems + [_missing(each) for each in missing]
+    return reading
+
+
+def _check(dag: Dag, problems: Sequence[str]) -> None:
     if problems:
         raise CommandError(_told(dag, problems))
-    return _instance(dag, reading.values)
 
 
 @attrs.define
@@ -111,7 +132,7 @@ class _Reading:
         self.named.add(name)
         try:
             self.values[name] = read(given, field.type, self.codec)
-        except _NO_VALUE as error:
+        except NO_VALUE as error:
             self.problems.append(_refused(field, error))
 
 
@@ -134,10 +155,11 @@ def _told(dag: Dag, problems: Sequence[str]) -> str:
 def _missing(field: Input) -> str:
     type_text = describe_type(field.type)
     kind = f" ({type_text})" if type_text else ""
-    return f"input {field.name!r}{kind} is missing: --input {field.name}={_shell(example(field.type))}"
+    return f"input {field.name!r}{kind} is missing: --input {field.name}={shell_text(example(field.type))}"
 
 
-def _shell(text: str) -> str:
+def shell_text(text: str) -> str:
+    """The text as it is to be typed."""
     return f"'{text}'" if set(text) & set(' "[]{}') else text
 
 
@@ -159,7 +181,7 @@ def _refused(field: Input, error: Exception) -> str:
     kind, text = describe_type(field.type), example(field.type)
     # The codec, made for what is read from a store, says where its values come from.
     reason = str(error).partition("\n")[0].replace("what is stored", "the value")
-    return f"input {field.name!r} takes {kind}, such as {field.name}={_shell(text)}: {brief(reason)}"
+    return f"input {field.name!r} takes {kind}, such as {field.name}={shell_text(text)}: {brief(reason)}"
 
 
 def example(hint: Any) -> str:
@@ -229,7 +251,7 @@ def _one_of(text: str, hints: Sequence[Any], codec: Codec) -> object:
             continue
         try:
             return from_text(text, hint, codec)
-        except _NO_VALUE as error:
+        except NO_VALUE as error:
             first = error if hint is not types.NoneType and first is None else first
     raise first or ValueError("nothing fits")
 

@@ -2,73 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol, Self
 
-import attrs
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ..core.dag import Dag
 from ..core.events import (
     CompensationEvent,
     Event,
-    RunResumed,
-    RunStarted,
     StepCancelled,
-    StepCompleted,
     StepEvent,
-    StepFailed,
     StepHeartbeat,
-    StepRetrying,
     StepSkipped,
     StepStarted,
 )
-from ..core.report import Line, brief, name_width, padded
-from ..core.state import StepStatus
-from ..core.wording import count_steps, counts_text, duration_text
+from ..core.lines import Line
 from ..ports import RunRecord
-from ..views import Changes, started_line
 from .documents import event_document
 from .output import Output, styled, wrapped
+from .scene import MANY, MOST_LEFT_OUT, Beginning, scene_of
 
 _INTERVAL = 0.25
 _MOST_LIVE = 12
-_MANY = 100
-_MOST_LEFT_OUT = 20
-
-
-@attrs.frozen(kw_only=True)
-class Beginning:
-    """
-    What is true before anything happens here.
-
-    Attributes:
-        dag: The definition.
-        completed: The steps that completed before.
-        spent: Step name -> how many attempts were made before its budget was renewed.
-        opening: What is told when a run is resumed.
-    """
-
-    dag: Dag
-    completed: frozenset[str] = frozenset()
-    spent: Mapping[str, int] = attrs.field(factory=dict)
-    opening: Sequence[Line] = ()
-
-    def changes(self) -> Changes:
-        """What makes the lines of this run."""
-        return Changes(self.dag, name_width(self.dag.nodes), self.spent)
-
-    def first_lines(self, run: RunRecord, event: Event) -> Sequence[Line]:
-        """What is told when a run begins, or goes on; nothing for other events."""
-        match event:
-            case RunStarted():
-                return [started_line(run.workflow, run.id, len(self.dag.nodes))]
-            case RunResumed():
-                return self.opening
-            case _:
-                return ()
 
 
 class Display(Protocol):
@@ -135,6 +92,8 @@ class LineDisplay(SilentDisplay):
         """Print what happened."""
         lines: list[Line] = []
         for event in events:
+            if self._beginning.is_kept(event):
+                continue
             if isinstance(event, StepEvent):
                 lines += self._change(event)
             elif isinstance(event, CompensationEvent):
@@ -149,108 +108,12 @@ class LineDisplay(SilentDisplay):
         line = self._changes.line(event)
         if isinstance(event, StepStarted):
             # Of many steps it is enough to tell that they ended.
-            return [line] if len(self._beginning.dag.nodes) <= _MANY else []
+            return [line] if len(self._beginning.dag.nodes) <= MANY else []
         if not isinstance(event, StepSkipped | StepCancelled):
             return [line]
         # One failure may leave thousands of steps out; the summary counts them.
         self._left_out += 1
-        return [line] if self._left_out <= _MOST_LEFT_OUT else []
-
-
-@attrs.define
-class Scene:
-    """
-    What is on the screen: the steps in flight, and how many are where.
-
-    Attributes:
-        dag: The definition.
-        changes: What makes the lines.
-        statuses: Name -> where the step is.
-        counts: Status -> how many steps have it.
-        begun_at: When it was begun here (epoch seconds).
-        in_flight: Name -> the last thing that happened to it, of the steps that run or wait for their next attempt.
-        fresh: Lines that are to scroll up.
-        left_out: How many steps were skipped or cancelled.
-        progress: Name -> what its body said last of how far it is (JSON), of the steps that run.
-    """
-
-    dag: Dag
-    changes: Changes
-    statuses: dict[str, StepStatus]
-    counts: dict[StepStatus, int]
-    begun_at: float
-    in_flight: dict[str, StepStarted | StepRetrying] = attrs.field(factory=dict)
-    fresh: list[Line] = attrs.field(factory=list)
-    left_out: int = 0
-    progress: dict[str, str] = attrs.field(factory=dict)
-
-    def apply(self, event: StepEvent) -> None:
-        """Take in what happened to a step."""
-        if isinstance(event, StepHeartbeat):
-            self.progress[event.step] = event.progress
-            return
-        self.progress.pop(event.step, None)
-        line = self.changes.line(event)
-        status = _STATUS[type(event)]
-        self.counts[self.statuses[event.step]] -= 1
-        self.counts[status] = self.counts.get(status, 0) + 1
-        self.statuses[event.step] = status
-        if isinstance(event, StepStarted | StepRetrying):
-            self.in_flight[event.step] = event
-        else:
-            self.in_flight.pop(event.step, None)
-        if self._scrolls(event, status):
-            self.fresh.append(line)
-
-    def _scrolls(self, event: StepEvent, status: StepStatus) -> bool:
-        if isinstance(event, StepStarted):
-            return False
-        if status in (StepStatus.SKIPPED, StepStatus.CANCELLED):
-            self.left_out += 1
-            return self.left_out <= _MOST_LEFT_OUT
-        # Of many steps those that went well are only counted.
-        return status is not StepStatus.COMPLETED or len(self.dag.nodes) <= _MANY
-
-    def lines(self, now: float, limit: int) -> list[Line]:
-        """At most so many lines: the steps in flight, the oldest first, and the counts."""
-        shown = list(self.in_flight.values())[: max(1, limit - 1)]
-        lines = [self._flying(event, now) for event in shown]
-        hidden = len(self.in_flight) - len(shown)
-        more = f"   ({hidden:,} more in flight)" if hidden else ""
-        took = duration_text(now - self.begun_at)
-        lines.append(Line(f"  {took}: {counts_text(self.counts)}{more}", weight="faint"))
-        return lines
-
-    def _flying(self, event: StepStarted | StepRetrying, now: float) -> Line:
-        name = padded(event.step, self.changes.width)
-        if isinstance(event, StepRetrying):
-            due_at = event.due_at
-            again = "when the run is resumed" if due_at is None else f"in {duration_text(max(0.0, due_at - now))}"
-            return Line(f"  ~ {name}  again {again}: {brief(event.error.headline)}", "retrying")
-        took = duration_text(max(0.0, now - event.at))
-        tries = f"  attempt {event.attempt}" if event.attempt > 1 else ""
-        progress = self.progress.get(event.step, "null")
-        told = "" if progress == "null" else f"  {brief(progress)}"
-        return Line(f"  > {name}  {took}{tries}{told}", "running")
-
-
-_STATUS: dict[type[StepEvent], StepStatus] = {
-    StepStarted: StepStatus.RUNNING,
-    StepRetrying: StepStatus.RETRYING,
-    StepCompleted: StepStatus.COMPLETED,
-    StepFailed: StepStatus.FAILED,
-    StepSkipped: StepStatus.SKIPPED,
-    StepCancelled: StepStatus.CANCELLED,
-}
-
-
-def scene_of(beginning: Beginning) -> Scene:
-    """The scene before anything happens here."""
-    statuses = {
-        name: StepStatus.COMPLETED if name in beginning.completed else StepStatus.PENDING
-        for name in beginning.dag.nodes
-    }
-    return Scene(beginning.dag, beginning.changes(), statuses, count_steps(statuses.values()), time.time())
+        return [line] if self._left_out <= MOST_LEFT_OUT else []
 
 
 class LiveDisplay(SilentDisplay):
@@ -270,10 +133,12 @@ class LiveDisplay(SilentDisplay):
     def told(self, run: RunRecord, events: Sequence[Event]) -> None:
         """Take in what happened; it is drawn with the next frame."""
         for event in events:
+            if self._beginning.is_kept(event):
+                continue
             if isinstance(event, StepEvent):
                 self._scene.apply(event)
             elif isinstance(event, CompensationEvent):
-                self._scene.fresh += self._scene.changes.undoing(event)
+                self._scene.undo(event)
             else:
                 self._scene.fresh += self._beginning.first_lines(run, event)
 

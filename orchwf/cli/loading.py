@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from ..core.dag import DAG_ATTRIBUTE, Dag, dag_of
-from ..core.report import brief, relative
+from ..core.lines import brief, relative
 from ..core.suggestions import did_you_mean
 from ..errors import DefinitionError, OrchwfWarning
 from ..introspection import PROGRAM

@@ -6,9 +6,10 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
-from ..core.events import Event, StepEvent
+from ..core.dag import Dag
+from ..core.events import EVENT_TYPES, Event, StepEvent
+from ..core.lines import Line, brief, name_width
 from ..core.options import seconds
-from ..core.report import Line, brief, name_width
 from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, counts_text, plural
@@ -21,7 +22,7 @@ from ..runtime.stored import stored_json
 from ..views import attempt_lines, event_line, local_time, mark_of, run_row, step_line, steps_to_show, tags_text
 from .documents import event_document
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, is_interrupted, read_run
+from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run
 from .output import Output, table
 from .places import Place, opened
 
@@ -94,7 +95,7 @@ def runs_table(records: Sequence[RunRecord], now: float, width: int | None) -> l
     Args:
         width: The columns of the terminal: what does not fit is left out, the id never. None for no bound.
     """
-    rows = [run_row(record, now, interrupted=is_interrupted(record)) for record in records]
+    rows = [run_row(record, now, interruption=interruption(record)) for record in records]
     cells_of = [
         (mark_of(row.status), row.status, row.workflow, row.id, row.started, row.took, row.tags, row.error)
         for row in rows
@@ -144,6 +145,7 @@ def _steps(found: Found, limit: int | None) -> list[Line]:
 def _facts(found: Found) -> list[Line]:
     record, inputs = found.record, json.loads(found.history.inputs)
     told = {
+        "forked": f"from {found.history.origin}" if found.history.origin else "",
         "inputs": ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in inputs.items()),
         "tags": tags_text(record.tags),
         "metadata": json.dumps(dict(record.metadata), ensure_ascii=False) if record.metadata else "",
@@ -188,16 +190,25 @@ async def events(output: Output, place: Place, run: str, *, step: str | None, si
         record = await find_run(store, run)
         if step is not None:
             await _check_step(store, record, step)
+        width = await _kind_width(store, record)
         async for event in log_of(store, record.id, follow=follow):
             if event.at < begin or (step is not None and not (isinstance(event, StepEvent) and event.step == step)):
                 continue
             if output.json:
                 output.document(event_document(record.id, event), indent=None)
             else:
-                output.lines([event_line(event)])
+                output.lines([event_line(event, width)])
             if output.is_broken:
                 break
     return Exit.DONE
+
+
+async def _kind_width(store: Store, record: RunRecord) -> int:
+    """The columns for the kinds of events; the longest are those of compensations, which few workflows have."""
+    text = await store.definition(record.fingerprint)
+    nodes = Dag.from_dict(json.loads(text)).nodes if text is not None else {}
+    undoes = any(node.compensation is not None for node in nodes.values())
+    return max(len(kind) for kind in EVENT_TYPES if undoes or not kind.startswith("compensation."))
 
 
 async def _check_step(store: Store, record: RunRecord, step: str) -> None:

@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from ..core.report import STOPPED, Line
+from ..core.lines import STOPPED, Line
 from ..core.state import RunStatus, StepStatus
 from ..labels import cells
 from .documents import Document
@@ -127,7 +127,12 @@ class Output:
             # The reader has gone, as `head` does. What was asked for, such as a run, goes on.
             self.is_broken = True
             if sys.stdout is console.file:
-                sys.stdout = _Nowhere()
+                self.lose_reader()
+
+    def lose_reader(self) -> None:
+        """Print to nobody from now on: whoever read standard output has gone."""
+        self.is_broken = True
+        sys.stdout = _Nowhere()
 
 
 class _Nowhere(StringIO):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .dag import Dag
 from .definition import Node
+from .difference import Difference
 from .events import StepCompleted, StepEvent, StepFailed, StepSkipped
 from .history import History, StepRecord
 from .plan import source_steps
@@ -28,6 +29,43 @@ def changed_inputs(before: Dag, after: Dag) -> set[str]:
 
 def _signature(node: Node) -> object:
     return describe_type(node.returns), [(each.parameter, each.binding) for each in node.arguments]
+
+
+def kept_by_fork(dag: Dag, before: Dag | None, history: History, step: str, *, with_inputs: bool) -> list[StepEvent]:
+    """
+    What a fork of a run from this step reuses, as events; dependencies first.
+
+    Args:
+        dag: The definition with which the fork is executed.
+        before: That of the run, if it is known.
+        with_inputs: Whether the fork has other inputs: then only what the step depends on is kept.
+
+    Raises:
+        UnknownStepError: there is no such step.
+    """
+    later = dag.descendants(step) | {step}
+    names = dag.ancestors(step) if with_inputs else frozenset(dag.nodes) - later
+    if before is not None:
+        names -= changed_inputs(before, dag)
+    return list(reusable(dag, history, names))
+
+
+def obstacle(before: Dag, after: Dag, on_change: str | None = None) -> tuple[Difference, list[str]] | None:
+    """
+    Why a run of one definition cannot go on with another: what differs, and the new inputs it has no value for.
+
+    Another body alone is no other graph: to mend a body and to go on is what a resume is for.
+
+    Args:
+        on_change: `refuse` or `adopt`; None for what the other definition says itself.
+
+    Returns:
+        None if it can.
+    """
+    difference = before.diff(after)
+    lacking = [name for name, each in after.inputs.items() if each.required and name not in before.inputs]
+    adopts = (on_change or after.options.on_change) == "adopt"
+    return (difference, lacking) if difference.is_structural and (lacking or not adopts) else None
 
 
 def reusable(dag: Dag, history: History, names: frozenset[str]) -> Iterator[StepEvent]:

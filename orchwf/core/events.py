@@ -325,9 +325,9 @@ def from_row(row: Row) -> Event:
     cls = EVENT_TYPES[kind]
     if cls is StepCompleted:
         return StepCompleted(seq=seq, at=at, step=step or "", attempt=attempt, output=data or "null")
+    given: dict[str, Any] = json.loads(data) if data else {}
     details: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in (json.loads(data) if data else {}).items()
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
     if isinstance(error := details.get("error"), dict):
         details["error"] = ErrorInfo(**error)

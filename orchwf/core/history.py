@@ -134,6 +134,7 @@ class History:
         failed_steps: The steps for which it failed.
         error: The headline of the failure.
         reason: Why it was cancelled, or is paused.
+        pause: The kind of that reason, as in the event, while it is paused; empty otherwise.
         compensation: `done` or `failed` if steps were undone; empty otherwise.
         origin: The run that it was forked from; empty if from none.
         resumed: Why it was resumed last; empty if it was not.
@@ -152,6 +153,7 @@ class History:
     failed_steps: tuple[str, ...] = ()
     error: str = ""
     reason: str = ""
+    pause: str = ""
     compensation: str = ""
     origin: str = ""
     resumed: str = ""
@@ -189,12 +191,13 @@ class History:
             case ev.RunResumed():
                 self._apply_resumed(event)
             case ev.RunPaused():
-                self.reason = event.reason
+                self.reason, self.pause = event.reason, event.cause
             case ev.RunFailed():
                 self.ended_at, self.failed_steps, self.error = event.at, event.steps, event.error
                 self.compensation = event.compensation
             case ev.RunCancelled():
                 self.ended_at, self.reason, self.compensation = event.at, event.reason, event.compensation
+                self.pause = ""
             case ev.RunCompleted():
                 self.ended_at = event.at
             case _:
@@ -214,4 +217,4 @@ class History:
             if record.compensation is not None:
                 record.compensation._resume(resumed)
         self.fingerprint, self.ended_at, self.failed_steps, self.error = resumed.fingerprint, None, (), ""
-        self.reason, self.compensation, self.resumed = "", "", resumed.reason
+        self.reason, self.pause, self.compensation, self.resumed = "", "", "", resumed.reason

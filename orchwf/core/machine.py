@@ -50,6 +50,9 @@ _PENDING, _RUNNING = StepStatus.PENDING, StepStatus.RUNNING
 _ENDINGS = {StepStatus.FAILED: "failed", StepStatus.CANCELLED: "was cancelled", StepStatus.SKIPPED: "was skipped"}
 _REST = ("rest", "no longer needed")
 
+DEAD_LETTER = "dead letter"
+"""How the reason begins for which a run is parked whose processes died again and again."""
+
 
 class Machine:
     """
@@ -127,7 +130,7 @@ class Machine:
                 seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step], output=output
             ))  # fmt: skip
         if run.takeovers > taken.most_takeovers and not run.is_terminated:
-            parked = f"dead letter: {run.takeovers} times in a row its process died before any step had ended"
+            parked = f"{DEAD_LETTER}: {run.takeovers} times in a row its process died before any step had ended"
             self._add(events, ev.RunPaused(seq=run.seq + 1, at=now, reason=parked, cause="takeovers"))
 
     def _decide_reason(self, taken: TakenUp) -> str:

@@ -65,6 +65,16 @@ def count_steps(statuses: Iterable[StepStatus]) -> dict[StepStatus, int]:
     return counts
 
 
+def size_text(size: int) -> str:
+    """`812 B`, `1.2 MB`, `40 GB`: bytes with their decimal units."""
+    value, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}" if unit != "B" and value < 9.95 else f"{value:.0f} {unit}"
+
+
 def plural(count: int, noun: str) -> str:
     """`1 step`, `5,000 steps`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

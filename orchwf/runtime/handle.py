@@ -18,7 +18,6 @@ from ..errors import (
     RunPaused,
     UsageError,
     WaitTimeoutError,
-    resume_command,
 )
 from .clock import pause
 from .execution import Execution
@@ -228,8 +227,7 @@ class RunHandle(Generic[W]):
 
     def _summary(self, result: RunResult[W]) -> str:
         """What the command line would end with."""
-        resume = resume_command(self.id, self._runs.store.url)
-        lines = result.report(resume=resume, folder=os.getcwd()).lines()
+        lines = result.report(store=self._runs.store.url, folder=os.getcwd()).lines()
         return "\n".join(line.text for line in lines)
 
     def _cause(self, result: RunResult[W]) -> BaseException | None:

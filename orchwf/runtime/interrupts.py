@@ -10,7 +10,8 @@ from types import FrameType
 
 import attrs
 
-_SHOW_CURSOR = "\x1b[?25h"
+SHOW_CURSOR = "\x1b[?25h"
+"""What makes the cursor of a terminal visible again."""
 
 
 @attrs.define
@@ -32,8 +33,14 @@ class Interrupt:
         return 128 + self.number
 
 
+def _nothing(number: int) -> None:
+    pass
+
+
 @contextmanager
-def listening(signals: Sequence[signal.Signals], last_words: str) -> Iterator[Interrupt]:
+def listening(
+    signals: Sequence[signal.Signals], last_words: str, on_first: Callable[[int], None] = _nothing
+) -> Iterator[Interrupt]:
     """
     Listen to these signals in the block. Only in the main thread, as Python has it; elsewhere nothing is changed.
 
@@ -41,6 +48,7 @@ def listening(signals: Sequence[signal.Signals], last_words: str) -> Iterator[In
 
     Args:
         last_words: What is said when the second one ends the process, in the midst of anything.
+        on_first: Is called with the number of the first one, at once: also while the event loop is blocked.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
@@ -51,8 +59,9 @@ def listening(signals: Sequence[signal.Signals], last_words: str) -> Iterator[In
     def handle(number: int, frame: FrameType | None) -> None:
         if interrupt.number:
             # Bodies in threads cannot be stopped, and nothing is to be waited for.
-            _end_at_once(128 + number, last_words)
+            end_at_once(128 + number, last_words)
         interrupt.number = number
+        on_first(number)
         loop.call_soon_threadsafe(interrupt.asked.set)
         own = before[number]
         if callable(own) and not _is_pythons(own):
@@ -75,7 +84,8 @@ def _is_pythons(handler: Callable[..., object]) -> bool:
     return handler is signal.default_int_handler or isinstance(getattr(method, "__self__", None), asyncio.Runner)
 
 
-def _end_at_once(code: int, last_words: str) -> None:
+def end_at_once(code: int, last_words: str) -> None:
+    """End the process with this code, in the midst of anything; the words go to standard error."""
     # By the descriptor: the stream may be in the midst of a write itself.
-    os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}\n{last_words}\n".encode())
+    os.write(2, f"{SHOW_CURSOR if os.isatty(2) else ''}\n{last_words}\n".encode())
     os._exit(code)

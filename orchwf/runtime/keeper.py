@@ -8,7 +8,7 @@ import attrs
 
 from ..core.state import RunStatus
 from ..errors import StoreError
-from ..ports import RunQuery
+from ..ports import RunQuery, RunRecord
 from .owner import is_dead, parse_owner
 from .runs import ENDING, Runs
 
@@ -86,10 +86,18 @@ class Keeper:
         runs = self._runs
         while page := await runs.store.runs(query):
             for record in page:
-                is_open = record.status is RunStatus.PAUSED or runs.is_orphan(record)
-                if is_open and runs.registry.find(record) is not None and not runs.engine.is_draining:
+                is_known = runs.registry.find(record) is not None
+                if is_known and self._is_for_us(record) and not runs.engine.is_draining:
                     await runs.take_up_if_possible(record)
             query = attrs.evolve(query, before=page[-1].number)
+
+    def _is_for_us(self, record: RunRecord) -> bool:
+        """Whether it is to be taken up here: somebody wants it to end, or it is left and ours to go on with."""
+        runs = self._runs
+        if record.status is RunStatus.PAUSED:
+            return True
+        is_ours = runs.registry.serves(record) or record.owner == str(runs.owner)
+        return is_ours and runs.is_orphan(record)
 
     async def _tolerant(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do it; a store in trouble is told of, and asked again the next time."""

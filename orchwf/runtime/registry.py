@@ -17,6 +17,7 @@ class Registry:
         self._plans: dict[Dag, Plan] = {}
         for workflow in workflows:
             self.add(workflow)
+        self._served = frozenset(self._workflows)
 
     def add(self, workflow: type) -> None:
         """
@@ -42,6 +43,10 @@ class Registry:
     def names(self) -> list[str]:
         """The names of all that is known."""
         return list(self._workflows)
+
+    def serves(self, record: RunRecord) -> bool:
+        """Whether the workflow of this run was given at first: what came later was wanted for one run."""
+        return record.workflow in self._served
 
     def find(self, record: RunRecord) -> Dag | None:
         """

@@ -58,6 +58,7 @@ class RunResult(Generic[W]):
         outputs: Step name -> output, of the steps that completed.
         steps: Step name -> what became of it, of all steps of the workflow, in topological order.
         error: The headline of the failure, or the reason of the cancellation or of the pause; empty otherwise.
+        pause: The kind of the reason for which it is paused, as in the event; empty if it is not.
         compensation: `done` if what had to be undone is, `failed` if not all of it; empty if there was nothing.
         forked_from: The id of the run that it was forked from; None if from none.
         started_at, ended_at: When (aware, UTC); None before.
@@ -72,6 +73,7 @@ class RunResult(Generic[W]):
         self.metadata = record.metadata
         self.tags = record.tags
         self.error = history.error or history.reason
+        self.pause = history.pause
         self.compensation = history.compensation
         self.forked_from = history.origin or None
         self.failed_steps = history.failed_steps
@@ -117,17 +119,19 @@ class RunResult(Generic[W]):
         node = self._dag.nodes.get(name) if self._dag is not None else None
         return self._codec.decode(text, node.returns if node is not None else UNKNOWN)
 
-    def report(self, *, resume: str = "", folder: str = "") -> Report:
+    def report(self, *, store: str | None = None, folder: str = "") -> Report:
         """
         What there is to tell of the run, for people.
 
         Args:
-            resume: The command that resumes it; empty where there is none to type.
+            store: The URL of its store for the commands that are told, empty if it is found without; None for no
+                commands.
             folder: Paths below it are shown relative to it.
         """
         return Report(
             run_id=self.run_id, workflow=self.workflow, status=self.status, steps=self.steps, dag=self._dag,
-            duration=self.duration, reason=self.error, resume=resume, folder=folder,
+            duration=self.duration, reason=self.error, pause=self.pause, compensation=self.compensation, store=store,
+            folder=folder,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -163,6 +167,8 @@ def _detail(record: StepRecord) -> str:
     parts = [] if record.duration is None else [duration_text(record.duration)]
     if record.attempt > 1:
         parts.append(f"attempt {record.attempt}")
+    if record.compensation is not None and record.compensation.status.is_final:
+        parts.append("undone" if record.compensation.status is StepStatus.COMPLETED else "could not be undone")
     return ", ".join(parts)
 
 
@@ -181,4 +187,6 @@ def _all_steps(history: History, dag: Dag | None) -> dict[str, StepRecord]:
     known = history.steps
     if dag is None:
         return dict(known)
-    return {name: known.get(name, StepRecord(name)) for name in dag.nodes} | known
+    # A step that a changed definition has no more, and that has not ended, never will.
+    gone = {name: record for name, record in known.items() if name not in dag.nodes and record.status.is_final}
+    return {name: known.get(name, StepRecord(name)) for name in dag.nodes} | gone

@@ -6,10 +6,11 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import attrs
 
-from ..core.adoption import changed_inputs, reusable
+from ..core.adoption import changed_inputs, kept_by_fork, obstacle
 from ..core.codec import Codec
 from ..core.dag import Dag, dag_of
 from ..core.events import Event, RunStarted
@@ -40,6 +41,9 @@ _LOGGER = logging.getLogger("orchwf")
 _PAGE = 10_000
 ENDING = ("cancel", "terminate")
 """The signals for which a run that nobody executes is taken up."""
+
+OnChange = Literal["refuse", "adopt"]
+"""What is done with a run whose graph is another one now."""
 
 
 class Runs:
@@ -154,26 +158,29 @@ class Runs:
         new_id: str | None,
         metadata: Mapping[str, object] | None,
         tags: Mapping[str, str] | None,
+        *,
+        workflow: type | None = None,
     ) -> Execution:
         """
         A new run of the same workflow that reuses what came before a step of another run.
+
+        Args:
+            workflow: The class of its workflow, if it is not known yet.
 
         Raises:
             RunNotFoundError, UnknownStepError, UnknownWorkflowError, RunExistsError, EncodingError: as they say.
             UsageError: the workflow has no such input.
         """
         self._check_engine()
+        if workflow is not None:
+            self.registry.add(workflow)
         record = await self.record(run_id)
         dag = self._known(record)
-        later = dag.descendants(from_step) | {from_step}
-        earlier = dag.ancestors(from_step) if inputs else frozenset(dag.nodes) - later
         history = await stored_history(self.store, run_id)
         before = await self.stored_dag(record.fingerprint)
-        if before is not None:
-            earlier -= changed_inputs(before, dag)
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, _overlaid(dag, history.inputs, inputs), origin=run_id,
-            reused=list(reusable(dag, history, earlier)),
+            reused=kept_by_fork(dag, before, history, from_step, with_inputs=bool(inputs)),
         )  # fmt: skip
         return await self._create(
             dag, checked_run_id(new_id), begun, record.metadata if metadata is None else checked_metadata(metadata),
@@ -223,13 +230,21 @@ class Runs:
             with contextlib.suppress(RunOwnedError, NotResumableError):
                 await self.take_up(record)
 
-    async def take_up(self, record: RunRecord, *, dag: Dag | None = None, answers: Answers | None = None) -> Execution:
+    async def take_up(
+        self,
+        record: RunRecord,
+        *,
+        dag: Dag | None = None,
+        answers: Answers | None = None,
+        on_change: OnChange | None = None,
+    ) -> Execution:
         """
         Execute a run from where its log ends; written when this returns.
 
         Args:
             dag: Its definition, if it is not to be looked up.
             answers: What somebody said who resumes it by hand; None if nobody does.
+            on_change: What is to be done if its graph is another one now; None for what its workflow says.
 
         Raises:
             UnknownWorkflowError, WorkflowChangedError, RunOwnedError, StoreError: as they say.
@@ -237,7 +252,8 @@ class Runs:
         """
         async with self._taking_up:
             # Whoever asked at the same time may have been served meanwhile.
-            return self.engine.executions.get(record.id) or await self._take_up(record, dag, answers)
+            execution = self.engine.executions.get(record.id)
+            return execution or await self._take_up(record, dag or self._known(record), answers, on_change)
 
     def _known(self, record: RunRecord) -> Dag:
         dag = self.registry.find(record)
@@ -245,10 +261,11 @@ class Runs:
             raise UnknownWorkflowError(record.workflow, self.registry.names)
         return dag
 
-    async def _take_up(self, record: RunRecord, dag: Dag | None, answers: Answers | None) -> Execution:
+    async def _take_up(
+        self, record: RunRecord, dag: Dag, answers: Answers | None, on_change: OnChange | None
+    ) -> Execution:
         self._check_engine()
-        dag = dag or self._known(record)
-        changed = await self._changed(record, dag)
+        changed = await self._changed(record, dag, on_change)
         if not await self.store.claim(record.id, str(self.owner), previous=record.owner):
             raise await self._owned(record.id)
         try:
@@ -284,22 +301,20 @@ class Runs:
             return RunNotFoundError(run_id, self.store.url)
         return RunOwnedError(run_id, parse_owner(record.owner).label if record.owner else "another process")
 
-    async def _changed(self, record: RunRecord, dag: Dag) -> set[str]:
+    async def _changed(self, record: RunRecord, dag: Dag, on_change: OnChange | None) -> set[str]:
         """
-        The steps whose inputs have changed since the run was started, if the workflow adopts that.
+        The steps whose inputs have changed since the run was started, if that is adopted.
 
         Raises:
-            WorkflowChangedError: it does not, or it cannot be.
+            WorkflowChangedError: it is not, or it cannot be.
         """
         if record.fingerprint == dag.fingerprint:
             return set()
         before = await self.stored_dag(record.fingerprint)
         if before is None:
             return set()
-        difference = before.diff(dag)
-        lacking = [name for name, each in dag.inputs.items() if each.required and name not in before.inputs]
-        # Another body alone is no other graph: to mend a body and to go on is what a resume is for.
-        if difference.is_structural and (lacking or dag.options.on_change != "adopt"):
+        if found := obstacle(before, dag, on_change):
+            difference, lacking = found
             raise WorkflowChangedError(record.id, dag.name, str(difference), lacking)
         return changed_inputs(before, dag)
 
@@ -321,12 +336,15 @@ class Runs:
             execution.definition = _document(dag)
         return execution
 
-    async def resume(self, run_id: str, workflow: type | None, answers: Answers) -> Execution:
+    async def resume(
+        self, run_id: str, workflow: type | None, answers: Answers, *, on_change: OnChange | None = None
+    ) -> Execution:
         """
         Execute a failed, paused or orphaned run again, only what did not complete.
 
         Args:
             workflow: The class of its workflow, if it is not known yet.
+            on_change: What is to be done if its graph is another one now; None for what its workflow says.
 
         Raises:
             RunNotFoundError, NotResumableError, RunOwnedError, and what `take_up` raises.
@@ -341,7 +359,7 @@ class Runs:
             raise NotResumableError(run_id, record.status)
         if record.owner != str(self.owner) and not is_abandoned(record):
             raise await self._owned(run_id)
-        return await self.take_up(record, answers=answers)
+        return await self.take_up(record, answers=answers, on_change=on_change)
 
     # Messages.
 

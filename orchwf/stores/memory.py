@@ -1,12 +1,13 @@
 """The store that forgets: everything in this process's memory, for tests and for trying things out."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 import attrs
 
-from ..core.events import Event, SignalReceived
+from ..core.events import Event, RunCancelled, RunFailed, SignalReceived
 from ..core.state import RunStatus
 from ..errors import ConflictError, RunExistsError, RunNotFoundError, StoreError
 from ..ports import Append, Message, RunQuery, RunRecord
@@ -131,7 +132,8 @@ class MemoryStore:
 
     async def facts(self) -> dict[str, str]:
         self._check_open()
-        return {"kind": "memory", "integrity": "ok"}
+        counts = Counter(run.record.status for run in self._runs.values())
+        return {"kind": "memory", "integrity": "ok"} | {f"runs.{status}": str(n) for status, n in counts.items()}
 
     def _copy(self, record: RunRecord) -> RunRecord:
         metadata, tags = decode_labels(*encode_labels(record))
@@ -180,6 +182,11 @@ class _Run:
     seen: set[str] = attrs.field(factory=set)
     inbox: dict[str, tuple[int, Message]] = attrs.field(factory=dict)
 
+    @property
+    def compensation(self) -> str:
+        ends = (event for event in reversed(self.events) if isinstance(event, RunFailed | RunCancelled))
+        return next((event.compensation for event in ends), "")
+
 
 def _matches(run: _Run, query: RunQuery) -> bool:
     record = run.record
@@ -192,5 +199,6 @@ def _matches(run: _Run, query: RunQuery) -> bool:
         and (query.id_prefix is None or record.id.startswith(query.id_prefix))
         and (query.owners is None or record.owner in query.owners)
         and (query.asked is None or any(message.signal in query.asked for _, message in run.inbox.values()))
+        and (query.compensation is None or run.compensation == query.compensation)
         and (query.before is None or record.number < query.before)
     )

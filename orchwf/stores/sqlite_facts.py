@@ -8,6 +8,7 @@ _MOST_PROBLEMS = 5
 
 def get_facts(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
     """What `Store.facts` says."""
+    counts = connection.execute("SELECT status, count(*) FROM runs GROUP BY status ORDER BY status")
     problems = [row[0] for row in connection.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})")]
     size = sum(each.stat().st_size for each in (path, Path(f"{path}-wal")) if each.exists())
     return {
@@ -19,7 +20,7 @@ def get_facts(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
         "journal": str(_pragma(connection, "journal_mode")),
         "synchronous": {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}[int(str(_pragma(connection, "synchronous")))],
         "integrity": "; ".join(problems),
-    }
+    } | {f"runs.{status}": str(count) for status, count in counts}
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:

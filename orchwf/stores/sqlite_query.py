@@ -39,6 +39,15 @@ _OWNERS = """
     FROM (SELECT DISTINCT owner FROM runs WHERE status = 'running') AS running
 """
 _ASKED = "SELECT run FROM inbox WHERE folded = 0"
+# The index has the few runs of which anything was undone.
+_COMPENSATED = """
+    SELECT DISTINCT run FROM log INDEXED BY log_compensations
+    WHERE kind IN ('compensation.started', 'compensation.completed', 'compensation.failed')
+"""
+_COMPENSATION = """
+    SELECT json_extract(ended.data, '$.compensation') FROM log AS ended
+    WHERE ended.run = runs.no AND ended.kind IN ('run.failed', 'run.cancelled') ORDER BY ended.seq DESC LIMIT 1
+"""
 _NO_LIMIT = -1
 
 
@@ -130,7 +139,7 @@ def _select(query: RunQuery, statuses: Sequence[RunStatus]) -> tuple[str, list[_
         add("runs.id >= ?", query.id_prefix)
         if (end := _after_all_with(query.id_prefix)) is not None:
             add("runs.id < ?", end)
-    for term, parameters in _terms_of_owners(query):
+    for term, parameters in (*_terms_of_owners(query), *_terms_of_the_log(query)):
         add(term, *parameters)
     if query.before is not None:
         add(f"{number} < ?", query.before)
@@ -147,6 +156,11 @@ def _terms_of_owners(query: RunQuery) -> Iterator[tuple[str, Sequence[_Value]]]:
         yield f"(runs.owner IN ({_places(named)}){or_free})", named
     if query.asked is not None:
         yield f"runs.no IN ({_ASKED} AND signal IN ({_places(query.asked)}))", list(query.asked)
+
+
+def _terms_of_the_log(query: RunQuery) -> Iterator[tuple[str, Sequence[_Value]]]:
+    if query.compensation is not None:
+        yield f"runs.no IN ({_COMPENSATED}) AND ({_COMPENSATION}) = ?", [query.compensation]
 
 
 def _places(values: Sequence[object]) -> str:

@@ -57,7 +57,7 @@ def test_codes(error: OrchwfError, code: Exit, message: str):
 
 def test_cancel_does_not_wait_for_ever(shell: Shell, monkeypatch: pytest.MonkeyPatch):
     """A run whose step takes its time is asked, and who will end it is told."""
-    monkeypatch.setattr("orchwf.cli.execute.PATIENCE", 0.05)
+    monkeypatch.setattr("orchwf.cli.ask.PATIENCE", 0.05)
     shell.write("stubborn.py", STUBBORN)
     process = shell.start("run", "stubborn.py", "--run-id", "s")
     assert process.stdout is not None

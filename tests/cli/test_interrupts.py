@@ -86,7 +86,7 @@ def test_second_interrupt_ends_at_once(shell: Shell):
     shown = shell("show", "--json").json
 
     assert 130 == code
-    assert "\n! ended at once; all that is done is kept, go on with:  orchwf resume\n" == told
+    assert "\n! ended at once; all that is done is kept, go on with:  orchwf resume s\n" == told
     assert (True, "running", None) == (shown["interrupted"], shown["status"], shown["owner"])
 
 

@@ -11,21 +11,26 @@ import pytest
 from rich.console import Console
 
 from orchwf import make_workflow, step
-from orchwf.cli.live import Beginning, LiveDisplay, scene_of
+from orchwf.cli.live import LiveDisplay
 from orchwf.cli.output import Output, wrapped
+from orchwf.cli.scene import Beginning, scene_of
 from orchwf.core.dag import Dag, dag_of
 from orchwf.core.events import (
+    CompensationCompleted,
+    CompensationFailed,
+    CompensationStarted,
     ErrorInfo,
     Event,
     RunStarted,
     StepCompleted,
     StepFailed,
+    StepHeartbeat,
     StepRetrying,
     StepSkipped,
     StepStarted,
 )
-from orchwf.core.report import Line
-from orchwf.core.state import RunStatus
+from orchwf.core.lines import Line
+from orchwf.core.state import RunStatus, StepStatus
 from orchwf.ports import RunRecord
 from tests.cli.console import Shell, steady
 
@@ -86,6 +91,62 @@ def test_a_wait_is_counted_down():
     assert "  ~ s0000  attempt 1/1 failed, again in 5.0 s: ValueError: no" == scene.fresh[0].text
 
 
+def test_progress_stands_beside_the_step():
+    """What the body said last, as text; a sign of life alone says nothing."""
+    scene = scene_of(Beginning(dag=flow(2)))
+    scene.apply(started("s0000"))
+
+    shown = []
+    for progress in ("null", '"half"', '{"row":3,"of":"ten"}', "0.5"):
+        scene.apply(StepHeartbeat(seq=2, at=101.0, step="s0000", attempt=1, progress=progress))
+        shown.append(scene.lines(102.0, 5)[0].text)
+    scene.apply(StepCompleted(seq=3, at=102.0, step="s0000", attempt=1, output="1"))
+
+    assert ["", "  half", "  row=3 of=ten", "  0.5"] == [line.removeprefix("  > s0000  2.0 s") for line in shown]
+    assert ["  + s0000  2.0 s"] == [line.text for line in scene.fresh]
+
+
+def test_steps_that_are_being_undone():
+    """They are in flight like others; what came of it scrolls up."""
+    scene = scene_of(Beginning(dag=flow(2)))
+    error = ErrorInfo("builtins.ValueError", "no")
+
+    scene.undo(CompensationStarted(seq=1, at=100.0, step="s0000", attempt=1))
+    flying = scene.lines(102.0, 5)[0].text
+    scene.undo(CompensationFailed(seq=2, at=102.0, step="s0000", attempt=1, error=error, delay=5.0, due_at=107.0))
+    waiting = scene.lines(103.0, 5)[0].text
+    scene.undo(CompensationStarted(seq=3, at=107.0, step="s0000", attempt=2))
+    again = scene.lines(108.0, 5)[0].text
+    scene.undo(CompensationCompleted(seq=4, at=108.0, step="s0000", attempt=2))
+
+    assert "  > s0000  undoing  2.0 s" == flying
+    assert "  ~ s0000  undoing  again in 4.0 s: ValueError: no" == waiting
+    assert "  > s0000  undoing  1.0 s  attempt 2" == again
+    assert ["  ~ s0000  could not be undone, again in 5.0 s: ValueError: no", "  + s0000  undone"] == [
+        line.text for line in scene.fresh
+    ]
+    assert 1 == len(scene.lines(109.0, 5))
+
+
+async def test_what_a_fork_keeps_is_not_told_again():
+    """It counts as done, and the opening has named it."""
+    output, screen = on_a_terminal()
+    beginning = Beginning(dag=flow(2), kept={"s0000": StepStatus.COMPLETED}, opening=[Line("  keeps  s0000")])
+    display = LiveDisplay(output, beginning)
+    events: Sequence[Event] = [
+        RunStarted(seq=1, at=99.0, workflow="Flow", version="1", fingerprint="f", inputs="{}", origin="o"),
+        StepCompleted(seq=2, at=99.0, step="s0000", output="1"),
+        started("s0001", 3),
+        CompensationCompleted(seq=4, at=99.0, step="s0001", attempt=1),
+    ]
+
+    async with display:
+        display.told(RECORD, events)
+
+    assert "> Flow run r   2 steps, forked from o\n  keeps  s0000\n  + s0001  undone\n" in screen.getvalue()
+    assert "1 done, 1 running" in screen.getvalue()
+
+
 def test_skips_are_bounded():
     """One failure that leaves thousands of steps out does not flood the screen."""
     scene = scene_of(Beginning(dag=flow(1000)))
@@ -98,7 +159,7 @@ def test_skips_are_bounded():
 
 def test_completed_steps_of_a_resumed_run_count():
     """What is kept is counted as done from the beginning."""
-    scene = scene_of(Beginning(dag=flow(3), completed=frozenset({"s0000"})))
+    scene = scene_of(Beginning(dag=flow(3), kept={"s0000": StepStatus.COMPLETED}))
 
     assert "  <1 ms: 1 done, 2 to do" == scene.lines(scene.begun_at, 5)[-1].text
 

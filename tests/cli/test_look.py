@@ -57,7 +57,8 @@ def test_show_json(shell: Shell):
 
     assert {
         "id", "workflow", "version", "status", "interrupted", "created_at", "ended_at", "duration", "error", "owner",
-        "tags", "metadata", "entrypoint", "inputs", "steps", "compensation", "forked_from",
+        "tags", "metadata", "entrypoint", "inputs", "steps", "compensation", "forked_from", "interruption", "pause",
+        "unknown",
     } == set(document)  # fmt: skip
     assert {
         "name", "status", "started_at", "ended_at", "duration", "reason", "cause", "error", "attempts",
@@ -290,6 +291,16 @@ def test_reader_that_goes_away(shell: Shell):
 
     assert (0, "") == (done.returncode, done.stderr)
     assert 1 == len(done.stdout.splitlines())
+
+
+def test_reader_of_help_that_goes_away(shell: Shell):
+    """Help is read by a pager that may be left."""
+    done = subprocess.run(
+        f"{sys.executable} -m orchwf resume --help | true", shell=True, cwd=shell.folder, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_errors_in_json(shell: Shell):

@@ -167,7 +167,7 @@ def test_nothing_to_resume(shell: Shell, monkeypatch: pytest.MonkeyPatch):
 
     assert (2, 5) == (by_id.code, alone.code)
     assert "there is nothing to resume" in by_id.err
-    assert "there is no failed or interrupted run" in alone.err
+    assert "there is no failed, paused or interrupted run" in alone.err
 
 
 def test_resume_from_another_folder(shell: Shell, monkeypatch: pytest.MonkeyPatch):

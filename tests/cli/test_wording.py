@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 import orchwf
@@ -22,8 +23,9 @@ from orchwf.core.events import (
     StepSkipped,
     StepStarted,
 )
-from orchwf.core.history import History, StepRecord
-from orchwf.core.report import Report, names_text, padded, relative
+from orchwf.core.history import AttemptRecord, History, StepRecord
+from orchwf.core.lines import names_text, padded, relative
+from orchwf.core.report import Report
 from orchwf.core.state import RunStatus, StepStatus
 from orchwf.core.wording import age_text, counts_text, duration_text, plural
 from orchwf.errors import resume_command
@@ -97,9 +99,7 @@ def test_report_of_many_failures():
     steps |= {
         f"s{at}": StepRecord(f"s{at}", StepStatus.SKIPPED, reason="f0 failed", cause="failure") for at in range(40)
     }
-    report = Report(
-        run_id="r", workflow="W", status=RunStatus.FAILED, steps=steps, duration=1.0, resume="orchwf resume r"
-    )
+    report = Report(run_id="r", workflow="W", status=RunStatus.FAILED, steps=steps, duration=1.0, store="")
 
     lines = [line.text for line in report.lines()]
 
@@ -179,6 +179,73 @@ def test_what_a_resume_keeps():
     ]
 
 
+def test_what_a_resume_undoes():
+    """Of a run that was interrupted while it was undone only that goes on."""
+
+    @workflow
+    class Trip:
+        @step
+        def flight(self) -> None: ...
+
+        @flight.compensate
+        def no_flight(self) -> None: ...
+
+        @step
+        def hotel(self) -> None: ...
+
+        @step
+        def car(self) -> None: ...
+
+    done, running = StepStatus.COMPLETED, StepStatus.RUNNING
+    attempts = [AttemptRecord(1, 1.0, 2.0, done)]
+    steps = {
+        "flight": StepRecord("flight", done, attempts),
+        "hotel": StepRecord("hotel", done, attempts, compensation=StepRecord("hotel", running)),
+        "car": StepRecord("car", done, attempts, compensation=StepRecord("car", done)),
+    }
+    report = Report(run_id="r", workflow="Trip", status=RunStatus.RUNNING, steps=steps, dag=compile_workflow(Trip))
+
+    assert [line.text for line in resume_lines(report)] == [
+        "> Trip run r resumed",
+        "  done   car   (undone)",
+        "  undo   hotel   (interrupted)",
+        "  undo   flight   (not begun)",
+    ]
+
+
+def test_several_steps_of_unknown_fate():
+    """Each of them needs an answer, so the commands name them all."""
+
+    @workflow
+    class Pay:
+        @step(delivery="at_most_once")
+        def charge(self) -> None: ...
+
+        @step(delivery="at_most_once", name="send it")
+        def send(self) -> None: ...
+
+    steps = {name: StepRecord(name, StepStatus.RUNNING, [AttemptRecord(1, 1.0)]) for name in ("charge", "send it")}
+    report = Report(
+        run_id="r", workflow="Pay", status=RunStatus.RUNNING, steps=steps, dag=compile_workflow(Pay), interrupted=True,
+        store="memory:",
+    )  # fmt: skip
+
+    typed = [line.text for line in attrs.evolve(report, store="").lines()[-4:]]
+    called = [line.text for line in report.lines()[-3:]]
+
+    assert [
+        "  Find out whether charge, send it took effect, and say so:",
+        "    orchwf resume r --rerun charge --rerun 'send it'             they did not: run them again",
+        "    orchwf resume r --value charge=JSON --value 'send it=JSON'   they did, and returned this",
+        "    orchwf resume r --skip charge --skip 'send it'               go on without them",
+    ] == typed
+    assert [
+        "orchestrator.resume('r', rerun=['charge', 'send it'])",
+        "orchestrator.resume('r', values={'charge': ..., 'send it': ...})",
+        "orchestrator.resume('r', skip=['charge', 'send it'])",
+    ] == [line.strip().partition("   ")[0] for line in called]
+
+
 def test_budget_of_a_resumed_step():
     """After a resume the attempts go on counting, and so does how many there may be."""
     history = History("r").extend(
@@ -229,7 +296,7 @@ def test_steps_of_interest():
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        (RunPaused(seq=1, at=0.0, reason="why"), "run.paused why"),
+        (RunPaused(seq=1, at=0.0, reason="why"), "run.paused request why"),
         (RunResumed(seq=1, at=0.0, reason="retry", fingerprint="f"), "run.resumed retry"),
         (RunCompleted(seq=1, at=0.0), "run.completed"),
         (RunCancelled(seq=1, at=0.0), "run.cancelled"),

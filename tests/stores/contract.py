@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from orchwf.core import events as ev
 from orchwf.core.events import EVENT_TYPES
 from orchwf.core.state import RunStatus
 from orchwf.errors import ConflictError, RunExistsError, RunNotFoundError, StoreError
 from orchwf.ports import Append, Message, RunQuery, Store, Summary
 
-from .samples import ALL_KINDS, NOW, completed, creation, more, received, record, started, written
+from .samples import ALL_KINDS, NOW, completed, creation, ended, more, received, record, started, written
 
 ODD_TEXTS = ["naïve – 注文 🛒", 'it\'s "quoted"; DROP TABLE runs;--', "two\nlines\t\\", "%_*?[a]", " ", "x" * 5_000]
 
@@ -349,6 +350,37 @@ class StoreContract:
 
         assert ["R4", "R2", "R0"] == [run.id for run in await store.runs(RunQuery(since=20.0))]
         assert ["R3", "R1"] == [run.id for run in await store.runs(RunQuery(until=20.0))]
+
+    async def test_runs_are_found_by_what_became_of_undoing_them(self, store: Store):
+        """What the last end of a run says counts; one in which nothing was undone has none."""
+        begun = ev.CompensationStarted(seq=1, at=NOW, step="a", attempt=1)
+        await written(
+            store,
+            creation("good", begun, ended(2, "done"), status=RunStatus.FAILED),
+            creation("bad", begun, ended(2, "failed"), status=RunStatus.FAILED),
+            creation("mended", begun, ended(2, "failed"), ended(3, "done"), status=RunStatus.FAILED),
+            creation("plain", started(1), ended(2, ""), status=RunStatus.FAILED),
+            creation("again", begun, ended(2, "failed"), status=RunStatus.RUNNING),
+        )
+
+        failed, done, none = [
+            [run.id for run in await store.runs(RunQuery(statuses=statuses, compensation=which))]
+            for statuses, which in (([RunStatus.FAILED], "failed"), (None, "done"), ([RunStatus.RUNNING], "done"))
+        ]
+
+        assert (["bad"], ["mended", "good"], []) == (failed, done, none)
+
+    async def test_facts_count_the_runs(self, store: Store):
+        """By status, and only those that any run has; what is whole is ok."""
+        for number, status in enumerate((RunStatus.FAILED, RunStatus.PAUSED, RunStatus.FAILED)):
+            await written(store, creation(f"R{number}", status=status))
+
+        facts = await store.facts()
+
+        counts = {name: value for name, value in facts.items() if name.startswith("runs.")}
+        assert {"runs.failed": "2", "runs.paused": "1"} == counts
+        assert "ok" == facts["integrity"]
+        assert facts["kind"]
 
     # Owners
 

@@ -49,6 +49,10 @@ def received(seq: int, message_id: str, signal: str = "cancel") -> ev.SignalRece
     return ev.SignalReceived(seq=seq, at=NOW + seq, signal=signal, message_id=message_id)
 
 
+def ended(seq: int, compensation: str) -> ev.RunFailed:
+    return ev.RunFailed(seq=seq, at=NOW + seq, steps=("charge",), error="no", compensation=compensation)
+
+
 ERROR = ErrorInfo("shop.errors.CardError", "declined\nby the bank", "Traceback ...", "shop.py:3 in charge", "raise ...")
 
 FAILED = ev.StepFailed(seq=5, at=NOW + 4, step="charge", attempt=2, error=ERROR)

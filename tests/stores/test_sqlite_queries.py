@@ -63,6 +63,17 @@ async def test_a_listing_uses_an_index(store: SQLiteStore, query: RunQuery, firs
         assert all("TEMP B-TREE" not in step for step in steps) or query.id_prefix
 
 
+async def test_what_was_undone_is_found_by_the_few_events_of_that(store: SQLiteStore):
+    """Not by the logs of all runs, and not by all runs that failed."""
+    [(sql, values)] = selects(RunQuery(statuses=[RunStatus.FAILED], compensation="failed"))
+
+    steps = await plan(store, sql, list(values))
+
+    assert "SEARCH runs USING INDEX runs_by_status (status=? AND rowid=?)" == steps[0]
+    assert any(step.startswith("SCAN log USING") and step.endswith("INDEX log_compensations") for step in steps)
+    assert "SEARCH ended USING INDEX log_fence (run=?)" in steps
+
+
 @pytest.mark.parametrize("query", [RunQuery(since=NOW), RunQuery(until=NOW)], ids=str)
 async def test_a_bound_of_time_is_found_by_an_index(store: SQLiteStore, query: RunQuery):
     """The number that belongs to it is not looked for run by run."""

@@ -1,0 +1,151 @@
+"""The steps of one run."""
+
+import json
+from collections.abc import Sequence
+
+from ..core.dag import Dag
+from ..core.events import ErrorInfo
+from ..core.history import AttemptRecord, StepRecord
+from ..core.lines import STOPPED, Line, brief, padded
+from ..core.report import max_attempts, waits_for_somebody, was_in_flight
+from ..core.state import StepStatus
+from ..core.wording import MARKS, age_text, duration_text
+
+
+def step_line(record: StepRecord, dag: Dag | None, width: int, now: float, *, interrupted: bool = False) -> Line:
+    """
+    `+ extract   0.2 s, attempt 2/3`: a step with where it is, how long it took, and why.
+
+    Args:
+        now: Epoch seconds.
+        interrupted: Whether nobody executes its run any more.
+    """
+    if (interrupted and record.status in (StepStatus.RUNNING, StepStatus.RETRYING)) or was_in_flight(record):
+        told = f", progress: {progress_text(record.progress)}" if is_progress(record.progress) else ""
+        return Line(f"  ! {padded(record.name, width)}  {STOPPED} in attempt {record.attempt}{told}", STOPPED)
+    details = (_took(record, now), _tries(record, dag), _detail(record, now), _undoing(record))
+    said, status = ", ".join(filter(None, details)), record.status
+    return Line(f"  {MARKS[status]} {padded(record.name, width)}  {said or _words(status)}".rstrip(), status)
+
+
+def attempt_lines(record: StepRecord) -> list[Line]:
+    """
+    A line for each attempt but the last that did not go well: why there was another one.
+
+    So for the attempts to undo the step.
+    """
+    lines = [_attempt_line(each) for each in record.attempts[:-1] if _is_telling(each)]
+    if record.compensation is not None:
+        undoing = record.compensation.attempts[:-1]
+        lines += [_attempt_line(each, "to undo it") for each in undoing if _is_telling(each)]
+    return lines
+
+
+def _is_telling(attempt: AttemptRecord) -> bool:
+    return attempt.error is not None or attempt.status is StepStatus.PENDING
+
+
+def _attempt_line(attempt: AttemptRecord, what: str = "") -> Line:
+    took = "" if attempt.ended_at is None else f"  {duration_text(attempt.ended_at - attempt.started_at)}"
+    headline = attempt.error.headline if attempt.error is not None else "its process died"
+    number = f"attempt {attempt.number}{f' {what}' if what else ''}"
+    return Line(f"      {number}{took}  {brief(headline)}", weight="faint")
+
+
+def _words(status: StepStatus) -> str:
+    return "not started" if status is StepStatus.PENDING else str(status)
+
+
+def _took(record: StepRecord, now: float) -> str:
+    if record.status in (StepStatus.SKIPPED, StepStatus.PENDING) or _is_given(record):
+        return ""
+    if record.duration is not None:
+        return duration_text(record.duration)
+    if record.started_at is None or waits_for_somebody(record):
+        return ""
+    return f"for {duration_text(now - record.started_at)}"
+
+
+def _is_given(record: StepRecord) -> bool:
+    """Whether its output is none of an attempt of its own."""
+    if record.status is not StepStatus.COMPLETED:
+        return False
+    return record.started_at is None or bool(record.attempts and record.attempts[-1].status is not record.status)
+
+
+def _tries(record: StepRecord, dag: Dag | None) -> str:
+    return f"attempt {record.attempt}/{max_attempts(record, dag)}" if record.attempt > 1 else ""
+
+
+def _detail(record: StepRecord, now: float) -> str:
+    match record.status:
+        case StepStatus.RUNNING if is_progress(record.progress):
+            said_at = record.heartbeat_at if record.heartbeat_at is not None else now
+            return f"progress: {progress_text(record.progress)}, {age_text(now - said_at)}"
+        case StepStatus.RETRYING if record.due_at is not None:
+            return f"again in {duration_text(max(0.0, record.due_at - now))}: {_headline(record.error)}"
+        case StepStatus.RETRYING:
+            return f"no attempts left, again when the run is resumed: {_headline(record.error)}"
+        case StepStatus.COMPLETED if record.started_at is None:
+            return "reused"
+        case StepStatus.COMPLETED if _is_given(record):
+            return "its value was given"
+        case StepStatus.FAILED:
+            return _headline(record.error)
+        case StepStatus.SKIPPED | StepStatus.CANCELLED:
+            return f"{record.status}: {brief(record.reason)}" if record.reason else str(record.status)
+        case _:
+            return ""
+
+
+def _undoing(record: StepRecord) -> str:
+    """What became of undoing it."""
+    undo = record.compensation
+    if undo is None:
+        return ""
+    match undo.status:
+        case StepStatus.COMPLETED:
+            return "undone"
+        case StepStatus.FAILED:
+            return f"could not be undone: {_headline(undo.error)}"
+        case StepStatus.RETRYING:
+            return f"being undone, so far: {_headline(undo.error)}"
+        case _:
+            return "being undone"
+
+
+def is_progress(progress: str | None) -> bool:
+    """Whether a body said how far it is, and not only that it lives."""
+    return progress not in (None, "null")
+
+
+def progress_text(progress: str | None) -> str:
+    """What a body said of how far it is: text as it is, `row=3 of=10` for an object, and JSON for everything else."""
+    value: object = json.loads(progress or "null")
+    if isinstance(value, str):
+        return brief(value)
+    if isinstance(value, dict):
+        pairs = ((name, each if isinstance(each, str) else json.dumps(each)) for name, each in value.items())
+        return brief(" ".join(f"{name}={each}" for name, each in pairs))
+    return brief(json.dumps(value, ensure_ascii=False))
+
+
+def _headline(error: ErrorInfo | None) -> str:
+    return "" if error is None else brief(error.headline)
+
+
+def steps_to_show(steps: Sequence[StepRecord], limit: int) -> list[StepRecord]:
+    """
+    The steps themselves, if they are few; else those of interest, in their order.
+
+    That is at most `limit` which failed or have begun and not ended; if those are very few, some others, too.
+    """
+    if len(steps) <= limit:
+        return list(steps)
+    ranked = sorted(range(len(steps)), key=lambda at: _DULLNESS.get(steps[at].status, 0))
+    telling = sum(steps[at].status not in _DULLNESS for at in ranked)
+    return [steps[at] for at in sorted(ranked[: min(limit, max(telling, _FEW))])]
+
+
+_FEW = 10
+_DULLNESS = {StepStatus.CANCELLED: 1, StepStatus.SKIPPED: 2, StepStatus.COMPLETED: 3, StepStatus.PENDING: 4}

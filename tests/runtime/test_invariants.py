@@ -1,9 +1,9 @@
 """
 The invariants of the architecture, one test each, by number.
 
-Those of what is not in this release, delivery at most once (8) and compensation (9), have none yet. Random graphs,
-orders and crashes show 2, 3, 6, 7 and 10 in `tests/kernel/test_replay.py`; killed processes 1, 2 and 4 in
-`test_crashes.py`.
+Random graphs, orders and crashes show 2, 3 and 6 to 10 in `tests/kernel/test_replay.py`, many orchestrators over one
+faulty store 1 to 10 in `tests/simulation`, killed processes 1, 2, 4, 5, 8 and 9 in `test_crashes.py` and
+`tests/processes`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from orchwf.errors import ConflictError
 from orchwf.ports import Append
 from orchwf.stores import MemoryStore
 from orchwf.stores.sqlite import open_sqlite
-from tests.runtime.flows import log_of
+from tests.runtime.flows import Gate, log_of
 
 
 class Watched(MemoryStore):
@@ -172,6 +172,46 @@ async def test_invariant_07_replay_equals_life():
     assert (result.status, log[-1].seq) == (machine.run.status, machine.run.seq)
     assert [record.status for record in result.steps.values()] == machine.run.statuses
     assert History(run.id).extend(log).steps == dict(result.steps)
+
+
+async def test_invariant_08_a_step_that_runs_at_most_once_is_not_run_again_when_its_fate_is_unknown():
+    """The run waits for somebody who knows, whoever takes it up."""
+    store, gate, calls = MemoryStore(), Gate(), 0
+
+    async def charge() -> None:
+        nonlocal calls
+        calls += 1
+        await gate.pass_through()
+
+    flow = make_workflow("Charges", {"charge": step(delivery="at_most_once")(charge)})
+    async with Orchestrator(store, grace=0) as orchestrator:
+        await orchestrator.start(flow(), run_id="r")
+        await gate.came.get()
+    statuses = []
+    for _ in range(3):
+        async with Orchestrator(store, workflows=[flow]) as orchestrator:
+            statuses.append((await (await orchestrator.get("r")).wait()).status)
+
+    assert ([RunStatus.PAUSED] * 3, 1) == (statuses, calls)
+
+
+async def test_invariant_09_what_may_have_happened_is_undone_in_reverse_order():
+    """Of the steps that completed, and of no others."""
+    undone: list[str] = []
+
+    def undoable(name: str, *before: str) -> Any:
+        made = step(depends_on=before, name=name)(lambda: name)
+        made.compensate(undone.append)
+        return made
+
+    steps = [undoable("a"), undoable("b", "a"), undoable("c", "a", "b")]
+    bad = step(depends_on=["c"], name="bad")(lambda: 1 / 0)
+    bad.compensate(lambda output: undone.append("bad"))
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(make_workflow("Undoes", [*steps, bad, undoable("never", "bad")])())
+        await run.wait()
+
+    assert ["c", "b", "a"] == undone
 
 
 async def test_invariant_10_a_definition_that_compiles_cannot_deadlock():

@@ -27,7 +27,7 @@ from orchwf import (
     make_workflow,
     step,
 )
-from orchwf.core.events import Event, StepCompleted, StepStarted
+from orchwf.core.events import CompensationStarted, Event, StepCompleted, StepStarted
 from orchwf.core.history import History
 from orchwf.core.machine import Machine
 from orchwf.core.plan import Plan
@@ -73,6 +73,7 @@ class World:
         store: What survives.
         effects: (run, step, attempt, whether it undoes) of each body that began, in that order.
         returned: The same of each that returned -> what it did.
+        violations: What bodies saw that must not be.
     """
 
     seed: int
@@ -87,6 +88,7 @@ class World:
     gone: list[Process] = attrs.field(factory=list)
     begun: list[tuple[str, str, int, bool]] = attrs.field(factory=list)
     returned: dict[tuple[str, str, int], int] = attrs.field(factory=dict)
+    violations: list[str] = attrs.field(factory=list)
     crashes: int = 0
     _names: Iterator[int] = attrs.field(factory=lambda: iter(range(10**9)))
 
@@ -161,21 +163,21 @@ class World:
     def check_output(self, ctx: StepContext, output: int | None, log: list[Event]) -> None:
         """A compensation gets what its step returned, or None if that is not known."""
         known = [event.output for event in log if isinstance(event, StepCompleted) and event.step == ctx.step]
-        assert ([str(output)] if output is not None else []) == known[-1:], f"{ctx.step} is undone with {output}"
+        if ([str(output)] if output is not None else []) != known[-1:]:
+            self.violations.append(f"{ctx.step} is undone with {output}")
 
     async def begin(self, process: Line, ctx: StepContext) -> None:
         """Invariant 4: a body begins only after its start was committed; and it begins once."""
         await self.live(process)
+        # Told at the end: whatever a body raises is the end of its attempt, and no more.
         key = (ctx.run_id, ctx.step, ctx.attempt, ctx.compensates)
-        assert key not in self.begun, f"{key} began twice"
+        if key in self.begun:
+            self.violations.append(f"{key} began twice")
         self.begun.append(key)
-        kind = "compensation.started" if ctx.compensates else "step.started"
-        log = await self.store.read(ctx.run_id)
-        assert any(
-            event.kind == kind and (event.step, event.attempt) == (ctx.step, ctx.attempt)  # type: ignore[attr-defined]
-            for event in log
-            if event.kind == kind
-        ), f"{key} began before that was written"
+        started: type[StepStarted | CompensationStarted] = CompensationStarted if ctx.compensates else StepStarted
+        log = [event for event in await self.store.read(ctx.run_id) if isinstance(event, started)]
+        if (ctx.step, ctx.attempt) not in {(event.step, event.attempt) for event in log}:
+            self.violations.append(f"{key} began before that was written")
 
     async def live(self, process: Line) -> None:
         """What belongs to a dead process does nothing any more."""
@@ -324,6 +326,7 @@ class World:
 
     async def check(self) -> None:
         """The invariants, by what is in the store, what was acknowledged, and what the bodies did."""
+        assert [] == self.violations
         for record in await self.store.runs(RunQuery()):
             log = await self.store.read(record.id)
             plan = Plan(compile_workflow(self.workflow_of(record.workflow)))

@@ -106,6 +106,19 @@ def test_each_error_is_explained():
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
+def test_each_guarantee_names_its_test():
+    """The page of guarantees promises nothing that no test holds."""
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "`tests/`" not in line]
+    named = re.findall(r"\]\((\S+?\.py)\)\s+`(test_\w+)`", page)
+
+    assert len(rows) > 20
+    assert len(named) == len(rows) + 1
+    for file, name in named:
+        source = (ROOT / "docs" / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{file} has no {name}"
+
+
 def test_each_problem_is_explained():
     """The page about errors names every code that the compiler gives, to a problem or to a warning."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")

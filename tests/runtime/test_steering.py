@@ -752,6 +752,31 @@ async def test_a_definition_that_changed_is_told_of_once(caplog: pytest.LogCaptu
     assert 1 == caplog.text.count("run 'r' was started with another graph")
 
 
+async def test_a_step_in_flight_runs_again_under_the_same_key():
+    """Over attempts, owners and resumes by hand; another run, step or compensation has another one."""
+    store, gate, keys = MemoryStore(), Gate(), list[str]()
+
+    async def pays(ctx: StepContext) -> None:
+        keys.append(ctx.idempotency_key)
+        if len(keys) == 2:
+            await gate.pass_through()
+        if len(keys) < 4:
+            raise ConnectionError
+
+    flow = make_workflow("Pays", {"pay": step(retries=Retry(1, initial=0))(pays)})
+    async with Orchestrator(store, grace=0) as orchestrator:
+        await orchestrator.start(flow(), run_id="r")
+        await gate.came.get()
+    gate.open()
+    async with Orchestrator(store, workflows=[flow]) as orchestrator:
+        await (await orchestrator.get("r")).wait()
+        result = await (await orchestrator.resume("r")).wait()
+
+    assert ["r/pay"] * 4 == keys
+    assert RunStatus.COMPLETED is result.status
+    assert "r/pay/compensation" == StepContext(run_id="r", step="pay", compensates=True).idempotency_key
+
+
 async def test_a_lost_owner_lets_go_only_of_what_was_taken():
     """What nobody took goes on."""
     now: list[float] = [0.0]

@@ -1,6 +1,7 @@
 """In which order the steps of a workflow can run."""
 
 import copy
+import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -257,6 +258,11 @@ class Dag:
     def to_dict(self) -> dict[str, Any]:
         """The graph as JSON-able values: enough for pictures and comparisons without the code of the workflow."""
         return copy.deepcopy(self._document)
+
+    @cached_property
+    def text(self) -> str:
+        """What `to_dict` gives, as JSON text: what a store keeps."""
+        return json.dumps(self._document, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Dag":

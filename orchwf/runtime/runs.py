@@ -145,7 +145,7 @@ class Runs:
         )  # fmt: skip
         execution = Execution(record, dag, self.registry.plan(dag), begun.inputs)
         execution.is_new = True
-        execution.definition = _document(dag)
+        execution.definition = dag.text
         self.engine.admit(execution, begun)
         await self._until_written(execution)
         return execution
@@ -333,7 +333,7 @@ class Runs:
             raise empty_log(self.store, record.id)
         execution.written = after
         if record.fingerprint != dag.fingerprint:
-            execution.definition = _document(dag)
+            execution.definition = dag.text
         return execution
 
     async def resume(
@@ -423,10 +423,6 @@ def _check_goes_on(execution: Execution, asked: Sequence[Asked]) -> None:
 def _asked(message: Message) -> Asked:
     payload = stored_json(message.payload, f"the message {message.id!r} to run {message.run_id!r}")
     return Asked(message.signal, message.id, str(payload))
-
-
-def _document(dag: Dag) -> str:
-    return json.dumps(dag.to_dict(), ensure_ascii=False, separators=(",", ":"))
 
 
 def _inputs_of(events: Sequence[Event]) -> str:

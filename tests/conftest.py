@@ -5,6 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: how long an example takes is measured elsewhere.
+settings.register_profile("orchwf", deadline=None)
+settings.load_profile("orchwf")
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds `tests/`, `examples/` and `docs/`."""

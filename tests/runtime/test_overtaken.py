@@ -1,0 +1,66 @@
+"""Runs that are taken up a moment too late: somebody else was faster, or the orchestrator closes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from orchwf import Orchestrator, RunStatus, make_workflow, step
+from orchwf.errors import NotResumableError
+from orchwf.stores import MemoryStore
+from tests.runtime.flows import kinds_of
+
+Meanwhile = Callable[[], Awaitable[object]]
+
+
+class Slow(MemoryStore):
+    """A store in which something happens just before the next claim."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_claim: list[Meanwhile] = []
+
+    async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
+        if owner is not None and self.before_claim:
+            await self.before_claim.pop()()
+        return await super().claim(run_id, owner, previous=previous)
+
+
+def flow(*, broken: bool = False) -> type:
+    """One step."""
+
+    async def one() -> int:
+        if broken:
+            raise ValueError("broken")
+        return 1
+
+    return make_workflow("One", {"one": step(one)})
+
+
+async def failed_run(store: MemoryStore) -> None:
+    async with Orchestrator(store) as orchestrator:
+        await (await orchestrator.start(flow(broken=True)(), run_id="r")).wait()
+
+
+async def resumed(orchestrator: Orchestrator) -> Any:
+    return await (await orchestrator.resume("r")).result()
+
+
+async def test_a_run_that_somebody_else_completed_meanwhile_is_not_resumed():
+    """Found out after the claim, as its summary was read before: its log is whole, and the orchestrator goes on."""
+    store = Slow()
+    await failed_run(store)
+
+    async with Orchestrator(store, workflows=[flow()]) as one, Orchestrator(store, workflows=[flow()]) as other:
+        store.before_claim.append(lambda: resumed(one))
+        with pytest.raises(NotResumableError, match="completed"):
+            await other.resume("r")
+        run = await other.get("r")
+        kinds = await kinds_of(run)
+        record = await store.get("r")
+        await other.run(flow()(), run_id="next")
+
+    assert 1 == kinds.count("run.resumed")
+    assert "run.completed" == kinds[-1]
+    assert record is not None
+    assert (RunStatus.COMPLETED, None) == (record.status, record.owner)

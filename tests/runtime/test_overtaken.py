@@ -1,14 +1,15 @@
 """Runs that are taken up a moment too late: somebody else was faster, or the orchestrator closes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from orchwf import Orchestrator, RunStatus, make_workflow, step
+from orchwf import Orchestrator, RunStatus, UsageError, make_workflow, step
 from orchwf.errors import NotResumableError
 from orchwf.stores import MemoryStore
-from tests.runtime.flows import kinds_of
+from tests.runtime.flows import Gate, kinds_of
 
 Meanwhile = Callable[[], Awaitable[object]]
 
@@ -42,6 +43,18 @@ async def failed_run(store: MemoryStore) -> None:
         await (await orchestrator.start(flow(broken=True)(), run_id="r")).wait()
 
 
+async def abandoned_run(store: MemoryStore) -> None:
+    gate = Gate()
+
+    async def one() -> int:
+        await gate.pass_through()
+        return 1
+
+    async with Orchestrator(store, grace=0) as orchestrator:
+        await orchestrator.start(make_workflow("One", {"one": step(one)})(), run_id="r")
+        await gate.came.get()
+
+
 async def resumed(orchestrator: Orchestrator) -> Any:
     return await (await orchestrator.resume("r")).result()
 
@@ -64,3 +77,51 @@ async def test_a_run_that_somebody_else_completed_meanwhile_is_not_resumed():
     assert "run.completed" == kinds[-1]
     assert record is not None
     assert (RunStatus.COMPLETED, None) == (record.status, record.owner)
+
+
+async def test_a_run_that_is_claimed_while_the_orchestrator_closes_is_given_back():
+    """Nobody executes it here any more, so whoever asked is told, and does not wait for ever."""
+    store = Slow()
+    await failed_run(store)
+
+    async with Orchestrator(store, workflows=[flow()]) as orchestrator:
+        store.before_claim.append(orchestrator.shutdown)
+        async with asyncio.timeout(10):
+            with pytest.raises(UsageError, match="the orchestrator is closed"):
+                await orchestrator.resume("r")
+    record = await store.get("r")
+
+    assert record is not None
+    assert (RunStatus.FAILED, None) == (record.status, record.owner)
+
+
+async def test_an_orphan_that_is_found_while_the_orchestrator_closes_is_left(caplog: pytest.LogCaptureFixture):
+    """The orchestrator closes all the same, and there is nothing to warn of."""
+    store = Slow()
+    await abandoned_run(store)
+
+    orchestrator = Orchestrator(store, workflows=[flow()])
+    store.before_claim.append(orchestrator.shutdown)
+    async with asyncio.timeout(10), orchestrator:
+        pass
+    record = await store.get("r")
+
+    assert record is not None
+    assert (RunStatus.RUNNING, None) == (record.status, record.owner)
+    assert "closed" not in caplog.text
+
+
+async def test_a_run_that_is_started_while_the_orchestrator_closes_is_refused():
+    """It is not in the store, and whoever started it is told so."""
+    store = Slow()
+    async with Orchestrator(store, grace=0) as orchestrator:
+        engine = orchestrator._runs.engine
+        starting = asyncio.create_task(orchestrator.start(flow()(), run_id="r"))
+        await asyncio.sleep(0)
+        assert ["r"] == list(engine.executions)
+        engine.stop()
+        async with asyncio.timeout(10):
+            with pytest.raises(UsageError, match="the orchestrator is closed"):
+                await starting
+
+    assert None is await store.get("r")

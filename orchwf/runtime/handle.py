@@ -153,6 +153,9 @@ class RunHandle(Generic[W]):
 
         Args:
             follow: Go on with what is written later, until the run has ended.
+
+        Raises:
+            RunInterruptedError: before the end that is waited for the orchestrator was closed, or the store was lost.
         """
         await self._runs.record(self.id)
         after, wait = 0, _SHORTEST
@@ -165,6 +168,8 @@ class RunHandle(Generic[W]):
                 after, wait = page[-1].seq, _SHORTEST
             if not follow or was_final:
                 return
+            # What is set when something is written stays set from now on: without this the loop would never rest.
+            self._check_open()
             await self._pause(changed, wait)
             wait = min(_LONGEST, wait * 2)
 

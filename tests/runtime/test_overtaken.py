@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchwf import Orchestrator, RunStatus, UsageError, make_workflow, step
+from orchwf import Orchestrator, RunInterruptedError, RunStatus, UsageError, make_workflow, step
 from orchwf.errors import NotResumableError
 from orchwf.stores import MemoryStore
 from tests.runtime.flows import Gate, kinds_of
@@ -125,3 +125,28 @@ async def test_a_run_that_is_started_while_the_orchestrator_closes_is_refused():
                 await starting
 
     assert None is await store.get("r")
+
+
+async def test_whoever_follows_a_run_is_told_that_the_orchestrator_closes():
+    """After the last event, as nothing more will come; and nothing is asked of the store again and again."""
+    gate, seen, followed = Gate(), [], asyncio.Event()
+
+    async def waits() -> None:
+        await gate.pass_through()
+
+    async with Orchestrator("memory:", grace=0) as orchestrator:
+        run = await orchestrator.start(make_workflow("Waits", {"waits": step(waits)})())
+
+        async def follow() -> None:
+            async for event in run.events(follow=True):
+                seen.append(event.kind)
+                if event.kind == "step.started":
+                    followed.set()
+
+        following = asyncio.create_task(follow())
+        await followed.wait()
+        await orchestrator.shutdown()
+        with pytest.raises(RunInterruptedError):
+            await following
+
+    assert ["run.started", "step.started"] == seen

@@ -150,3 +150,26 @@ async def test_whoever_follows_a_run_is_told_that_the_orchestrator_closes():
             await following
 
     assert ["run.started", "step.started"] == seen
+
+
+async def test_whoever_waits_for_a_run_that_pauses_while_the_orchestrator_closes_gets_its_result():
+    """It was not interrupted: it is where somebody wanted it to be."""
+    gate = Gate()
+
+    async def waits() -> None:
+        await gate.pass_through()
+
+    flow = make_workflow("Waits", {"waits": step(waits), "later": step(depends_on=["waits"])(waits)})
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(flow())
+        await gate.came.get()
+        waiting = asyncio.create_task(run.wait())
+        await run.pause("enough")
+        async for event in run.events(follow=True):
+            if event.kind == "signal.received":
+                break
+        gate.open()
+        await orchestrator.shutdown()
+        result = await waiting
+
+    assert (RunStatus.PAUSED, "enough") == (result.status, result.error)

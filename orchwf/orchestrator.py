@@ -151,13 +151,14 @@ class Orchestrator:
         # Nobody may take for dead who owns a run.
         await keeper.renew()
         stack.callback(self._watch(engine))
+        if self._stop_on:
+            # Also while all is left: a second signal cuts the grace short.
+            interrupt = stack.enter_context(listening(self._stop_on, _LAST_WORDS))
+            stack.callback(self._group.create_task(self._stop_when(interrupt)).cancel)
         self._serving = self._group.create_task(engine.serve())
         stack.push_async_callback(self._wind_down, runs)
         self._group.create_task(keeper.listen())
         self._group.create_task(keeper.keep())
-        if self._stop_on:
-            interrupt = stack.enter_context(listening(self._stop_on, _LAST_WORDS))
-            stack.callback(self._group.create_task(self._stop_when(interrupt)).cancel)
         self._entered = runs
         await keeper.take_up_orphans()
 

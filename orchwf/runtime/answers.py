@@ -46,6 +46,9 @@ class Answers:
             EncodingError: a value cannot be stored.
         """
         run = execution.machine.run
+        # By its summary it had not, but that was read before the claim.
+        if run.status is RunStatus.COMPLETED:
+            raise NotResumableError(run.run_id, run.status)
         if run.status is not RunStatus.RUNNING and run.effects.outcome == "done":
             raise NotResumableError(run.run_id, run.status, compensated=True)
         if run.status is RunStatus.CANCELLED and run.effects.outcome != "failed":

@@ -14,7 +14,7 @@ import attrs
 from ..core.events import CompensationStarted, Event, StepCompleted, StepStarted
 from ..core.machine import Turn
 from ..core.outcome import Beat, Ended, Granted, Happening
-from ..errors import StoreBusyError, StoreError
+from ..errors import StoreBusyError, StoreError, UsageError
 from ..ports import Append, Clock, Observer, Store
 from .attempt import Attempt, Ending
 from .clock import pause
@@ -32,6 +32,11 @@ class _Written:
 
     execution: Execution
     events: list[Event]
+
+
+def closed() -> UsageError:
+    """The error for a run that is to be executed when nothing is any more."""
+    return UsageError("the orchestrator is closed: nothing can be started or resumed with it")
 
 
 class Engine:
@@ -130,6 +135,8 @@ class Engine:
             for attempt in self.in_flight:
                 attempt.close_soon()
             for execution in self.executions.values():
+                # It came too late to be written.
+                execution.not_created(closed())
                 execution.left.set()
                 execution.changed.set()
             self._threads.close()
@@ -308,9 +315,7 @@ class Engine:
         self._ages.pop(execution, None)
         self._armed.pop(execution, None)
         execution.trouble = trouble
-        if not execution.created.done():
-            execution.created.set_exception(trouble or asyncio.CancelledError())
-            execution.created.exception()
+        execution.not_created(trouble or asyncio.CancelledError())
         execution.left.set()
         execution.changed.set()
 

@@ -102,6 +102,13 @@ class Execution:
         status = self.machine.run.status
         return status.is_final or status is RunStatus.PAUSED
 
+    def not_created(self, error: BaseException) -> None:
+        """Tell whoever waits that the store has it that it never will; nothing happens if it does."""
+        if not self.created.done():
+            self.created.set_exception(error)
+            # Perhaps nobody waits.
+            self.created.exception()
+
     def instance(self) -> object:
         """
         The workflow with its inputs, decoded from what is stored.

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from typing import Generic, TypeVar
 
 from ..core.events import Event
@@ -28,6 +28,9 @@ from .stored import stored_history
 W = TypeVar("W")
 _PAGE = 1000
 _SHORTEST, _LONGEST = 0.02, 0.5
+_ENDS = frozenset(status for status in RunStatus if status.is_final)
+_RESTS = _ENDS | {RunStatus.PAUSED}
+"""Where a run is that nobody executes: it has ended, or waits for somebody to resume it."""
 
 
 class RunHandle(Generic[W]):
@@ -152,6 +155,9 @@ class RunHandle(Generic[W]):
 
         Args:
             follow: Go on with what is written later, until the run has ended.
+
+        Raises:
+            RunInterruptedError: before the end that is waited for the orchestrator was closed, or the store was lost.
         """
         await self._runs.record(self.id)
         after, wait = 0, _SHORTEST
@@ -164,6 +170,8 @@ class RunHandle(Generic[W]):
                 after, wait = page[-1].seq, _SHORTEST
             if not follow or was_final:
                 return
+            # What is set when something is written stays set from now on: without this the loop would never rest.
+            self._check_open(_ENDS)
             await self._pause(changed, wait)
             wait = min(_LONGEST, wait * 2)
 
@@ -171,9 +179,9 @@ class RunHandle(Generic[W]):
         wait = _SHORTEST
         while True:
             changed = self._left()
-            self._check_open()
+            self._check_open(_RESTS)
             record = await self._runs.record(self.id)
-            if record.status is RunStatus.PAUSED or record.status.is_final:
+            if record.status in _RESTS:
                 return
             await self._pause(changed, wait)
             wait = min(_LONGEST, wait * 2)
@@ -194,9 +202,10 @@ class RunHandle(Generic[W]):
         here = self._here()
         return None if here is None else here.left
 
-    def _check_open(self) -> None:
+    def _check_open(self, unless: Container[RunStatus]) -> None:
+        """See that the orchestrator is open, or that the run is known to be where it was waited for."""
         engine, execution = self._runs.engine, self._execution
-        if engine.is_stopped and (execution is None or not execution.record.status.is_final):
+        if engine.is_stopped and (execution is None or execution.record.status not in unless):
             workflow = "an unknown workflow" if execution is None else execution.record.workflow
             raise RunInterruptedError(self.id, workflow, store=self._runs.store.url) from engine.failure
 

@@ -31,7 +31,7 @@ from ..errors import (
 from ..ports import Clock, Message, RunRecord, Store
 from .answers import Answers
 from .arguments import checked_metadata, checked_run_id, checked_tags
-from .engine import Engine
+from .engine import Engine, closed
 from .execution import Execution, encode_inputs
 from .owner import Owner, is_abandoned, parse_owner
 from .registry import Registry
@@ -138,6 +138,8 @@ class Runs:
     async def _create(
         self, dag: Dag, run_id: str, begun: Begun, metadata: Mapping[str, object], tags: Mapping[str, str]
     ) -> Execution:
+        # The orchestrator may have begun to close while we looked.
+        self._check_engine()
         record = RunRecord(
             id=run_id, workflow=dag.name, version=dag.version, fingerprint=dag.fingerprint,
             entrypoint=dag.entrypoint, status=RunStatus.RUNNING, metadata=metadata, tags=tags,
@@ -191,7 +193,7 @@ class Runs:
         if self.engine.failure is not None:
             raise StoreError(f"the orchestrator has stopped: {self.engine.failure}") from self.engine.failure
         if self.engine.is_draining:
-            raise UsageError("the orchestrator is closed: nothing can be started or resumed with it")
+            raise closed()
 
     async def _until_written(self, execution: Execution) -> None:
         # Not the future itself: a caller who is cancelled here must not cancel it for everybody.
@@ -207,7 +209,7 @@ class Runs:
         except (WorkflowChangedError, StoreError, UsageError) as error:
             # One run that cannot go on must not keep all others from it. It is told of once.
             is_overtaken = isinstance(error, RunOwnedError | RunNotFoundError | NotResumableError | ConflictError)
-            if not is_overtaken and record.id not in self._told:
+            if not is_overtaken and not self.engine.is_draining and record.id not in self._told:
                 self._told.add(record.id)
                 _LOGGER.warning("%s", error)
 
@@ -275,6 +277,8 @@ class Runs:
             if answers is None:
                 _check_goes_on(execution, asked)
             taken = attrs.evolve(self._taken_up(execution, record, changed, answers), asked=asked)
+            # The orchestrator may have begun to close meanwhile, and then nobody would execute it.
+            self._check_engine()
         except BaseException:
             await self.store.claim(record.id, record.owner, previous=str(self.owner))
             raise

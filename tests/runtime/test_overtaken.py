@@ -1,0 +1,175 @@
+"""Runs that are taken up a moment too late: somebody else was faster, or the orchestrator closes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from orchwf import Orchestrator, RunInterruptedError, RunStatus, UsageError, make_workflow, step
+from orchwf.errors import NotResumableError
+from orchwf.stores import MemoryStore
+from tests.runtime.flows import Gate, kinds_of
+
+Meanwhile = Callable[[], Awaitable[object]]
+
+
+class Slow(MemoryStore):
+    """A store in which something happens just before the next claim."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_claim: list[Meanwhile] = []
+
+    async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
+        if owner is not None and self.before_claim:
+            await self.before_claim.pop()()
+        return await super().claim(run_id, owner, previous=previous)
+
+
+def flow(*, broken: bool = False) -> type:
+    """One step."""
+
+    async def one() -> int:
+        if broken:
+            raise ValueError("broken")
+        return 1
+
+    return make_workflow("One", {"one": step(one)})
+
+
+async def failed_run(store: MemoryStore) -> None:
+    async with Orchestrator(store) as orchestrator:
+        await (await orchestrator.start(flow(broken=True)(), run_id="r")).wait()
+
+
+async def abandoned_run(store: MemoryStore) -> None:
+    gate = Gate()
+
+    async def one() -> int:
+        await gate.pass_through()
+        return 1
+
+    async with Orchestrator(store, grace=0) as orchestrator:
+        await orchestrator.start(make_workflow("One", {"one": step(one)})(), run_id="r")
+        await gate.came.get()
+
+
+async def resumed(orchestrator: Orchestrator) -> Any:
+    return await (await orchestrator.resume("r")).result()
+
+
+async def test_a_run_that_somebody_else_completed_meanwhile_is_not_resumed():
+    """Found out after the claim, as its summary was read before: its log is whole, and the orchestrator goes on."""
+    store = Slow()
+    await failed_run(store)
+
+    async with Orchestrator(store, workflows=[flow()]) as one, Orchestrator(store, workflows=[flow()]) as other:
+        store.before_claim.append(lambda: resumed(one))
+        with pytest.raises(NotResumableError, match="completed"):
+            await other.resume("r")
+        run = await other.get("r")
+        kinds = await kinds_of(run)
+        record = await store.get("r")
+        await other.run(flow()(), run_id="next")
+
+    assert 1 == kinds.count("run.resumed")
+    assert "run.completed" == kinds[-1]
+    assert record is not None
+    assert (RunStatus.COMPLETED, None) == (record.status, record.owner)
+
+
+async def test_a_run_that_is_claimed_while_the_orchestrator_closes_is_given_back():
+    """Nobody executes it here any more, so whoever asked is told, and does not wait for ever."""
+    store = Slow()
+    await failed_run(store)
+
+    async with Orchestrator(store, workflows=[flow()]) as orchestrator:
+        store.before_claim.append(orchestrator.shutdown)
+        async with asyncio.timeout(10):
+            with pytest.raises(UsageError, match="the orchestrator is closed"):
+                await orchestrator.resume("r")
+    record = await store.get("r")
+
+    assert record is not None
+    assert (RunStatus.FAILED, None) == (record.status, record.owner)
+
+
+async def test_an_orphan_that_is_found_while_the_orchestrator_closes_is_left(caplog: pytest.LogCaptureFixture):
+    """The orchestrator closes all the same, and there is nothing to warn of."""
+    store = Slow()
+    await abandoned_run(store)
+
+    orchestrator = Orchestrator(store, workflows=[flow()])
+    store.before_claim.append(orchestrator.shutdown)
+    async with asyncio.timeout(10), orchestrator:
+        pass
+    record = await store.get("r")
+
+    assert record is not None
+    assert (RunStatus.RUNNING, None) == (record.status, record.owner)
+    assert "closed" not in caplog.text
+
+
+async def test_a_run_that_is_started_while_the_orchestrator_closes_is_refused():
+    """It is not in the store, and whoever started it is told so."""
+    store = Slow()
+    async with Orchestrator(store, grace=0) as orchestrator:
+        engine = orchestrator._runs.engine
+        starting = asyncio.create_task(orchestrator.start(flow()(), run_id="r"))
+        await asyncio.sleep(0)
+        assert ["r"] == list(engine.executions)
+        engine.stop()
+        async with asyncio.timeout(10):
+            with pytest.raises(UsageError, match="the orchestrator is closed"):
+                await starting
+
+    assert None is await store.get("r")
+
+
+async def test_whoever_follows_a_run_is_told_that_the_orchestrator_closes():
+    """After the last event, as nothing more will come; and nothing is asked of the store again and again."""
+    gate, seen, followed = Gate(), [], asyncio.Event()
+
+    async def waits() -> None:
+        await gate.pass_through()
+
+    async with Orchestrator("memory:", grace=0) as orchestrator:
+        run = await orchestrator.start(make_workflow("Waits", {"waits": step(waits)})())
+
+        async def follow() -> None:
+            async for event in run.events(follow=True):
+                seen.append(event.kind)
+                if event.kind == "step.started":
+                    followed.set()
+
+        following = asyncio.create_task(follow())
+        await followed.wait()
+        await orchestrator.shutdown()
+        with pytest.raises(RunInterruptedError):
+            await following
+
+    assert ["run.started", "step.started"] == seen
+
+
+async def test_whoever_waits_for_a_run_that_pauses_while_the_orchestrator_closes_gets_its_result():
+    """It was not interrupted: it is where somebody wanted it to be."""
+    gate = Gate()
+
+    async def waits() -> None:
+        await gate.pass_through()
+
+    flow = make_workflow("Waits", {"waits": step(waits), "later": step(depends_on=["waits"])(waits)})
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(flow())
+        await gate.came.get()
+        waiting = asyncio.create_task(run.wait())
+        await run.pause("enough")
+        async for event in run.events(follow=True):
+            if event.kind == "signal.received":
+                break
+        gate.open()
+        await orchestrator.shutdown()
+        result = await waiting
+
+    assert (RunStatus.PAUSED, "enough") == (result.status, result.error)

@@ -88,6 +88,7 @@ class Machine:
                     elif isinstance(happening, Granted):
                         self.run.hold(happening.step)
         ready = self._follow(events, now) if self.run.status is RunStatus.RUNNING else []
+        self.run.let_go()
         return Turn(events, ready)
 
     def _add(self, events: list[Event], event: Event) -> None:
@@ -111,12 +112,14 @@ class Machine:
                 self._add(events, event)
         reason = self._decide_reason(taken)
         failed = tuple(run.plan.nodes[step].name for step in run.errors)
+        # What runs again would only have to be undone.
+        changed = () if run.effects.has_begun else taken.reset
         resumed = ev.RunResumed(
             seq=run.seq + 1, at=now, reason=reason, fingerprint=taken.fingerprint,
             rerun=tuple(run.plan.nodes[step].name for step in taken.rerun),
-            reset=taken.reset + (failed if reason == "retry" and run.status is not RunStatus.FAILED else ()),
+            reset=changed + (failed if reason == "retry" and run.status is not RunStatus.FAILED else ()),
         )  # fmt: skip
-        self._add(events, resumed)
+        self._add(events, attrs.evolve(resumed, reset=resumed.reset + self._decide_unready(resumed)))
         for step in taken.skipped:
             self._add(events, ev.StepSkipped(
                 seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step],
@@ -137,6 +140,19 @@ class Machine:
         if self.run.status is RunStatus.PAUSED:
             return "cancel"
         return "shutdown" if taken.was_released else "takeover"
+
+    def _decide_unready(self, resumed: ev.RunResumed) -> tuple[str, ...]:
+        """The steps that wait for another attempt, but that now have to wait for one of another step before."""
+        run, plan = self.run, self.run.plan
+        names = []
+        for step in run.due:
+            if step in plan.undone_by:
+                continue
+            lacking = [each for each in plan.parents[step] if not run.after_resume(each, resumed).is_final]
+            # What has had the votes that it wanted has them still, but for those that are taken back.
+            if any(run.statuses[each].is_final or not plan.counts_votes(step) for each in lacking):
+                names.append(plan.nodes[step].name)
+        return tuple(names)
 
     def _follow(self, events: list[Event], now: float) -> list[int]:
         if self.run.is_terminated:

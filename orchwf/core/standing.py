@@ -47,7 +47,8 @@ class Standing:
         attempts: Step -> the number of its last attempt, 0 before the first.
         failures: Step -> how many attempts failed since it had a fresh budget.
         running: The steps with an attempt in flight, in the order of their starts.
-        outputs: Step -> its encoded output, as long as a step that may still run needs it.
+        outputs: Step -> its encoded output, as long as a step that may still run needs it, or until `let_go`. Of a step
+            that runs again it is that of before, which may have to be undone.
         errors: Step -> what it failed with, of the steps for which the run fails.
         causes: Step -> why it was skipped or cancelled, as its event says.
         halts: Those of these causes that end the whole run: `run` and `deadline`.
@@ -102,7 +103,6 @@ class Standing:
         self.received: set[str] = set()
         self.heartbeats: dict[int, str] = {}
         self.effects = Effects(plan.undo)
-        self._unread = list(plan.reader_count)
         self._count()
         # What is left here is no state: it tells a turn where to look, and would be found again without it.
         self.touched: list[int] = []
@@ -227,6 +227,21 @@ class Standing:
             return "exhausted", f"{self.plan.nodes[step].name} has no attempts left: {error.headline}"
         return None if self.pause_reason is None else ("request", self.pause_reason)
 
+    def output_of(self, step: int) -> str | None:
+        """The encoded output of this step; None if it has not completed."""
+        return self.outputs.get(step) if self.statuses[step] is _COMPLETED else None
+
+    def let_go(self) -> None:
+        """
+        Drop the outputs that no step needs any more.
+
+        Not while a log is replayed: it may end with a step that is to run again, and reads what is long read.
+        """
+        for step in self._unneeded:
+            if not self._unread[step]:
+                self.outputs.pop(step, None)
+        self._unneeded.clear()
+
     def late_reason(self) -> str:
         """What people are told of a deadline that has passed."""
         return f"the run passed its deadline of {self.plan.deadline or 0:g} s"
@@ -327,21 +342,21 @@ class Standing:
         if retry:
             self._set_deadline(resumed.at)
         self._doubt_what_ran(resumed)
-        for step, due_at in self.due.items():
-            # The clock may have been set back since: nobody waits longer than was said.
-            self._let_wait(step, min(due_at, resumed.at + self.waits[step]))
-        for step, node in enumerate(self.plan.nodes):
-            undone = step in self.errors or self.causes.get(step) in UNDONE_CAUSES
-            if self.statuses[step] is _COMPLETED and node.name in resumed.reset:
+        for step in range(len(self.plan.nodes)):
+            status = self.after_resume(step, resumed)
+            if self.statuses[step] is _COMPLETED and status is _PENDING:
                 self.effects.doubt(step)
-            self.statuses[step] = status = status_after_resume(
-                self.statuses[step], resumed, step=node.name, undone=undone, waits=step in self.exhausted
-            )
+            self.statuses[step] = status
+            if status is _PENDING:
+                self._stop_waiting(step)
             if not status.is_final:
                 self.causes.pop(step, None)
                 if retry:
                     self.failures[step] = 0
                     self.first_start.pop(step, None)
+        for step, due_at in self.due.items():
+            # The clock may have been set back since: nobody waits longer than was said.
+            self._let_wait(step, min(due_at, resumed.at + self.waits[step]))
         if resumed.reason == "undo":
             for number in self.effects.try_again():
                 self.statuses[number], self.failures[number] = _PENDING, 0
@@ -351,6 +366,13 @@ class Standing:
             self.exhausted.clear()
             self.pause_reason = None
         self._look_again()
+
+    def after_resume(self, step: int, resumed: ev.RunResumed) -> StepStatus:
+        """Where this step is once the run is resumed so."""
+        return status_after_resume(
+            self.statuses[step], resumed, step=self.plan.nodes[step].name, waits=step in self.exhausted,
+            undone=step in self.errors or self.causes.get(step) in UNDONE_CAUSES,
+        )  # fmt: skip
 
     def _doubt_what_ran(self, resumed: ev.RunResumed) -> None:
         """Nobody knows how far the attempts came that were in flight when the owner before went."""
@@ -421,8 +443,9 @@ class Standing:
         match event:
             case ev.StepCompleted():
                 self.heartbeats.pop(step, None)
-                if self._unread[step]:
-                    self.outputs[step] = event.output
+                self.outputs[step] = event.output
+                if not self._unread[step]:
+                    self._unneeded.append(step)
             case ev.StepFailed():
                 self.failures[step] += 1
                 self._blame(step, event.error)
@@ -443,7 +466,7 @@ class Standing:
             if completed and step not in self.plan.gates.get(child, ()):
                 self._vote(child)
             self.touched.append(child)
-        if step not in self.errors and self.causes.get(step) not in UNDONE_CAUSES:
+        if self._reads_no_more(step):
             self._release(step)
 
     def _put_away(self, step: int) -> None:
@@ -481,12 +504,17 @@ class Standing:
         """Whether this step has not ended, and nobody needs that it does."""
         return not self.statuses[step].is_final and all(map(self._needs_no_more, self.plan.children[step]))
 
+    def _reads_no_more(self, step: int) -> bool:
+        """Whether this step has ended, and is not to run again when somebody resumes the run."""
+        has_ended = self.statuses[step].is_final
+        return has_ended and step not in self.errors and self.causes.get(step) not in UNDONE_CAUSES
+
     def _release(self, reader: int) -> None:
-        """This step reads no outputs any more: what nobody else needs is let go."""
+        """This step reads no outputs any more: what nobody else needs may be let go."""
         for source in self.plan.sources[reader]:
             self._unread[source] -= 1
             if self._unread[source] == 0:
-                self.outputs.pop(source, None)
+                self._unneeded.append(source)
 
     def _count(self) -> None:
         """Derive all counters from the statuses: at the beginning, and after a resume has reset some."""
@@ -497,6 +525,10 @@ class Standing:
             self.open += not self.statuses[step].is_final
             self.unmet[step] = sum(1 for parent in parents if not self.statuses[parent].is_final)
             self.done[step] = sum(1 for p in parents if self.statuses[p] is _COMPLETED and p not in gates)
+        self._unread = list(self.plan.reader_count)
+        self._unneeded = [step for step in self.outputs if not self._unread[step]]
         for step in range(size):
             if self.plan.nodes[step].options.cancel_rest and self._needs_no_more(step):
                 self.spared.update(filter(self._is_spared, self.plan.parents[step]))
+            if self._reads_no_more(step):
+                self._release(step)

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from orchwf.core.dag import Dag
-from orchwf.core.definition import Node
+from orchwf.core.definition import Argument, FromStep, Node
 from orchwf.core.events import ErrorInfo, Event, StepStarted, from_row, to_row
 from orchwf.core.machine import Machine, Verdict
 from orchwf.core.options import Join, StepOptions, WorkflowOptions
@@ -31,6 +31,11 @@ def node(
     return Node(
         name=name, dependencies=dependencies, needs=needs, options=StepOptions(**options), compensation=compensation
     )
+
+
+def reading(step: Node) -> Node:
+    """The step, which takes the outputs of all that it waits for."""
+    return attrs.evolve(step, arguments=tuple(Argument(name, FromStep((name,))) for name in step.dependencies))
 
 
 def dag_of(*nodes: Node, **options: Any) -> Dag:

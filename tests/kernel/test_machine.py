@@ -7,7 +7,7 @@ from orchwf.core.events import ErrorInfo
 from orchwf.core.options import Join, Quorum, Retry
 from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.state import RunStatus
-from tests.kernel.graphs import BROKEN, Life, node, spoken
+from tests.kernel.graphs import BROKEN, Life, node, reading, spoken
 
 
 def test_a_diamond_runs_in_the_order_of_its_edges():
@@ -466,12 +466,7 @@ def test_a_step_is_offered_once():
 
 def test_outputs_are_let_go_when_nobody_needs_them():
     """Memory holds only what a step may still read."""
-    import attrs
-
-    from orchwf.core.definition import Argument, FromStep
-
-    reader = attrs.evolve(node("b", "a"), arguments=(Argument("x", FromStep(("a",))),))
-    life = Life(node("a"), reader, node("c", "b"))
+    life = Life(node("a"), reading(node("b", "a")), node("c", "b"))
 
     life.returns("a", "[1]")
     held = dict(life.machine.run.outputs)

@@ -28,7 +28,7 @@ from .outcome import (
     TakenUp,
 )
 from .plan import Plan
-from .standing import WAITING, Standing
+from .standing import WAITING, Closing, Standing
 from .state import UNDONE_CAUSES, RunStatus, StepStatus
 
 Verdict = str | ErrorInfo | None
@@ -169,23 +169,23 @@ class Machine:
                     elif self.run.is_ready(step):
                         self.run.offered.add(step)
                         ready.append(step)
-            if self.run.pausing() is not None or self.run.is_closed or self.run.closing() is None:
+            closing = self.run.closing()
+            if closing is None or self.run.is_closed or self.run.pausing() is not None:
                 break
-            self._close(events, now)
+            self._close(events, closing, now)
         ready += self._finish(events, now)
         startable = [step for step in ready if self.run.can_start(step, now)]
-        if len(startable) < len(ready):
-            for step in set(ready).difference(startable):
-                self.run.hold(step)
+        for step in set(ready).difference(startable):
+            self.run.hold(step)
         return startable
 
-    def _close(self, events: list[Event], now: float) -> None:
+    def _close(self, events: list[Event], closing: Closing, now: float) -> None:
         """End all that is not to start any more."""
         for step in self.run.plan.order:
             if self.run.statuses[step] not in WAITING:
                 continue
             if not self.run.is_clean_up(step) or self.run.waits_for_somebody(step):
-                self._add(events, self._decide_closed(step, now))
+                self._add(events, self._decide_closed(step, closing, now))
         self.run.is_closed = True
 
     def _finish(self, events: list[Event], now: float) -> list[int]:
@@ -198,7 +198,7 @@ class Machine:
             if not run.running:
                 cause, reason = pausing
                 self._add(events, ev.RunPaused(seq=run.seq + 1, at=now, reason=reason, cause=cause))
-        elif undo is not None and run.can_start(undo, now) and undo not in run.offered:
+        elif undo is not None and undo not in run.offered:
             run.offered.add(undo)
             return [undo]
         return []
@@ -330,12 +330,10 @@ class Machine:
 
     def _decide_step(self, step: int, now: float) -> Event | None:
         """The event that ends a step which never began, because of what it waited for; None if it stays."""
-        node, seq = self.run.plan.nodes[step], self.run.seq + 1
+        node, attempt, seq = self.run.plan.nodes[step], self.run.attempts[step], self.run.seq + 1
         if step in self.run.spared and self.run.statuses[step] in WAITING:
             cause, reason = _REST
-            return ev.StepCancelled(
-                seq=seq, at=now, step=node.name, attempt=self.run.attempts[step], reason=reason, cause=cause
-            )
+            return ev.StepCancelled(seq=seq, at=now, step=node.name, attempt=attempt, reason=reason, cause=cause)
         if step in self.run.offered or self.run.statuses[step] is not _PENDING or not self.run.is_resolved(step):
             return None
         blocker = self.run.blocker(step)
@@ -347,11 +345,11 @@ class Machine:
         if verdict is None:
             return None
         if isinstance(verdict, str):
-            return ev.StepSkipped(seq=seq, at=now, step=node.name, reason=verdict, cause="when")
-        return ev.StepFailed(seq=seq, at=now, step=node.name, error=verdict)
+            return ev.StepSkipped(seq=seq, at=now, step=node.name, attempt=attempt, reason=verdict, cause="when")
+        return ev.StepFailed(seq=seq, at=now, step=node.name, attempt=attempt, error=verdict)
 
-    def _decide_closed(self, step: int, now: float) -> Event:
-        cause, reason = self.run.closing() or _REST
+    def _decide_closed(self, step: int, closing: Closing, now: float) -> Event:
+        cause, reason = closing
         blocker = self.run.blocker(step) if cause == "failure" and self.run.statuses[step] is _PENDING else None
         if blocker is not None:
             return self._skipped(step, blocker, now)
@@ -363,7 +361,7 @@ class Machine:
     def _skipped(self, step: int, blocker: int, now: float) -> Event:
         undone = blocker in self.run.errors or self.run.causes.get(blocker) in UNDONE_CAUSES
         return ev.StepSkipped(
-            seq=self.run.seq + 1, at=now, step=self.run.plan.nodes[step].name,
+            seq=self.run.seq + 1, at=now, step=self.run.plan.nodes[step].name, attempt=self.run.attempts[step],
             cause="failure" if undone else "upstream",
             reason=f"{self.run.plan.nodes[blocker].name} {_ENDINGS[self.run.statuses[blocker]]}",
         )  # fmt: skip

@@ -17,7 +17,7 @@ from orchwf.core.options import Join, Quorum, Retry, StepOptions
 from orchwf.core.outcome import Asked, Beat, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.plan import Plan
 from orchwf.core.state import RunStatus, StepStatus
-from tests.kernel.graphs import BEGUN, BROKEN, dag_of
+from tests.kernel.graphs import BEGUN, BROKEN, check_attempt, dag_of
 from tests.kernel.oracles import check_effects, check_fates, check_start, outputs_of
 
 HISTORIES = int(os.environ.get("ORCHWF_TEST_HISTORIES", "2000"))
@@ -113,6 +113,7 @@ class Story:
 
     def check_new(self, events: list[Event]) -> None:
         for event in events:
+            check_attempt(self.machine, event)
             if isinstance(event, ev.StepStarted):
                 before = self.log[: event.seq - 1]
                 check_start(self.plan, event, before)

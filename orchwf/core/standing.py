@@ -126,12 +126,12 @@ class Standing:
         """A step that was ready does not start now; if that is for a pause, it may once that is over."""
         if step in self.plan.undone_by:
             self.offered.discard(step)
-        elif self.pausing() is not None and self.statuses[step] in WAITING:
+        elif self.pausing() is not None:
             self.held[step] = None
 
     def take_held(self) -> list[int]:
         """The steps that could start now that no pause keeps them any more."""
-        if not self.held or self.pausing() is not None:
+        if self.pausing() is not None:
             return []
         held, self.held = list(self.held), {}
         return held
@@ -148,9 +148,7 @@ class Standing:
 
     def is_ready(self, step: int) -> bool:
         """Whether this step, which nothing keeps from running, has not been offered yet."""
-        if self.statuses[step] is not _PENDING or step in self.offered or step in self.unknown:
-            return False
-        return self.is_resolved(step)
+        return self.statuses[step] is _PENDING and step not in self.offered and self.is_resolved(step)
 
     def is_resolved(self, step: int) -> bool:
         """Whether enough of what this step waits for has ended to say whether it runs."""
@@ -158,17 +156,16 @@ class Standing:
             return True
         if not self.plan.counts_votes(step):
             return False
-        gates = self.plan.gates.get(step, ())
-        open_gates = sum(1 for gate in gates if not self.statuses[gate].is_final)
-        open_votes = self.unmet[step] - open_gates
+        if any(not self.statuses[gate].is_final for gate in self.plan.gates.get(step, ())):
+            return False
         wanted, done = self.wanted(step), self.done[step]
-        return open_gates == 0 and (done >= wanted or done + open_votes < wanted)
+        return done >= wanted or done + self.unmet[step] < wanted
 
     def blocker(self, step: int) -> int | None:
         """Of what this step needs, the one whose end keeps it from running: the worst, then the earliest."""
-        node, parents = self.plan.nodes[step], self.plan.parents[step]
+        node = self.plan.nodes[step]
         join = node.options.join
-        if join is Join.SETTLED or not parents:
+        if join is Join.SETTLED:
             return None
         if join is Join.ALL:
             lacking = [number for number in self._lacking(node) if self.statuses[number] in _PRECEDENCE]
@@ -176,14 +173,13 @@ class Standing:
             return None
         else:
             gates = self.plan.gates.get(step, ())
-            lacking = [n for n in parents if self.statuses[n] in _PRECEDENCE and n not in gates]
+            lacking = [n for n in self.plan.parents[step] if self.statuses[n] in _PRECEDENCE and n not in gates]
         return min(lacking, key=lambda number: (_PRECEDENCE[self.statuses[number]], number), default=None)
 
     def _lacking(self, node: Node) -> Iterator[int]:
+        """What this step cannot do without: all that it needs, and the choices of which nothing is left."""
         index, statuses = self.plan.index, self.statuses
-        for name in node.needs:
-            if statuses[index[name]] is not _COMPLETED:
-                yield index[name]
+        yield from (index[name] for name in node.needs)
         for group in node.choices:
             numbers = [index[name] for name in group]
             if all(statuses[number] in _PRECEDENCE for number in numbers):
@@ -354,6 +350,7 @@ class Standing:
                 if retry:
                     self.failures[step] = 0
                     self.first_start.pop(step, None)
+        self._timers.clear()
         for step, due_at in self.due.items():
             # The clock may have been set back since: nobody waits longer than was said.
             self._let_wait(step, min(due_at, resumed.at + self.waits[step]))

@@ -139,7 +139,8 @@ def test_a_body_may_choose_the_wait():
     """RetryAfter replaces the wait and uses up one retry."""
     life = Life(node("a", retry=Retry(1, initial=8)))
 
-    life.ends("a", Raised(error=BROKEN, retryable=True, retry_after=0.5))
+    life.ends("a", Raised(error=BROKEN, retryable=True, retry_after=0.5, spread=0.5))
+    assert 100.5 == life.machine.run.next_due()
     life.now = 100.5
     life.turn()
 

@@ -451,6 +451,19 @@ def test_a_step_that_ends_shows_that_the_run_goes_on():
         assert ["run.resumed", "step.started b"] == life.crashes()
 
 
+@pytest.mark.parametrize("resumed", [{"by_hand": True}, {"was_released": True}])
+def test_the_count_of_dead_owners_begins_anew(resumed: dict[str, Any]):
+    """With an owner that somebody asked for, or that follows one which let go."""
+    life = Life(node("a"))
+    for _ in range(3):
+        life.crashes()
+    life.crashes(**resumed)
+
+    followed = [life.crashes()[1] for _ in range(6)]
+
+    assert [*["step.started a"] * 5, "run.paused"] == followed
+
+
 def test_owners_that_let_go_are_not_counted():
     """They were told to."""
     life = Life(node("a"))
@@ -467,6 +480,25 @@ def test_a_parked_run_can_be_terminated():
         life.crashes()
 
     assert "run.cancelled" == life.crashes(asked=(Asked("terminate", "m"),))[-1]
+
+
+def test_a_takeover_gives_no_more_time():
+    """The deadline is that of the run, whoever executes it."""
+    life = Life(node("a"), deadline=60.0)
+    life.now += 30
+
+    life.crashes()
+
+    assert 160.0 == life.machine.run.next_due()
+
+
+def test_a_takeover_gives_no_more_attempts():
+    """What was tried again before counts; what died with its process does not."""
+    life = Life(node("a", retry=Retry(1, initial=0)))
+    life.fails("a")
+
+    assert ["run.resumed", "step.started a"] == life.crashes()
+    assert ["step.failed a", "run.failed"] == life.fails("a")
 
 
 # Heartbeats.

@@ -264,6 +264,20 @@ def test_an_attempt_that_ended_by_itself_had_no_effect(outcome: Any):
     assert not [event for event in life.log if isinstance(event, ev.CompensationEvent)]
 
 
+@pytest.mark.parametrize("options", [{}, {"on_exhausted": "pause"}])
+def test_what_failed_and_is_tried_again_by_hand_had_no_effect(options: dict[str, Any]):
+    """No more than if it were not tried again."""
+    life = Life(node("a", undo=UNDO, **options), node("b"), node("c", "b"))
+    life.turn(Asked("pause", "m"))
+    life.fails("a")
+    life.returns("b")
+
+    assert ["run.resumed", "step.started a", "step.started c"] == life.crashes(by_hand=True)
+    life.turn(Asked("cancel", "n"))
+    life.ends("a", Stopped())
+    assert ["step.cancelled c", "run.cancelled"] == life.ends("c", Stopped())
+
+
 def test_a_coroutine_that_was_stopped_had_no_effect():
     """It got CancelledError, and could do what it had to."""
     life = Life(node("a", undo=UNDO))
@@ -348,12 +362,13 @@ def test_a_compensation_of_a_step_that_is_gone_from_the_definition():
     """Its events mean nothing to the new graph."""
     life = saga()
     life.fails("c")
-    other = Life(node("a", undo=UNDO))
+    other = Life(node("a", undo=UNDO), node("x", undo=UNDO), node("y", undo=UNDO))
     machine = other.new_machine()
 
     machine.replay(life.log)
 
     assert [0] == machine.run.effects.order
+    assert {StepStatus.PENDING} == {machine.run.statuses[number] for number in other.plan.undone_by}
 
 
 def test_a_step_that_runs_again_since_its_inputs_changed_may_have_had_its_effect():

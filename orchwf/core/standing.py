@@ -374,10 +374,7 @@ class Standing:
     def _doubt_what_ran(self, resumed: ev.RunResumed) -> None:
         """Nobody knows how far the attempts came that were in flight when the owner before went."""
         for step in self.running:
-            node = self.plan.nodes[step]
-            if step in self.plan.undone_by:
-                continue
-            if node.options.delivery == "at_most_once":
+            if self.plan.nodes[step].options.delivery == "at_most_once":
                 self.unknown[step] = None
             else:
                 self.effects.doubt(step)
@@ -393,7 +390,7 @@ class Standing:
         self.offered.clear()
         self.held.clear()
         self.is_closed = False
-        self.touched = [step for step in range(len(self.plan)) if self.statuses[step] is _PENDING]
+        self.touched = list(range(len(self.plan)))
 
     def _set_deadline(self, at: float) -> None:
         self.deadline_at = None if self.plan.deadline is None else at + self.plan.deadline
@@ -405,7 +402,6 @@ class Standing:
                 self.attempts[step] = event.attempt
                 self.first_start.setdefault(step, event.at)
                 self.running[step] = None
-                self.unknown.pop(step, None)
                 self._stop_waiting(step)
             case ev.StepHeartbeat():
                 self.heartbeats[step] = event.progress

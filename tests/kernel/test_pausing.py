@@ -254,6 +254,17 @@ def test_it_has_the_value_that_somebody_gives():
     assert ["run.resumed", "step.completed once", "step.started b"] == life.crashes(by_hand=True, given={0: '"v"'})
 
 
+def test_an_answer_about_a_step_that_is_gone_says_nothing_of_others():
+    """It was given for another definition."""
+    life = Life(*(node(name, **ONCE) for name in "abc"))
+    life.crashes()
+    resumed = ev.RunResumed(seq=len(life.log) + 1, at=1.0, reason="retry", fingerprint="f", rerun=("gone",))
+
+    life.machine.replay([resumed])
+
+    assert [0, 1, 2] == list(life.machine.run.unknown)
+
+
 def test_an_unanswered_step_keeps_a_run_paused_that_was_resumed():
     """Invariant 8 holds whoever resumes."""
     life = Life(node("one", **ONCE), node("two", **ONCE))

@@ -9,7 +9,7 @@ from orchwf.core import events as ev
 from orchwf.core.definition import Node
 from orchwf.core.machine import Machine
 from orchwf.core.options import Join, Retry
-from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, TakenUp
+from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, Stopped, TakenUp
 from orchwf.core.plan import Plan
 from tests.kernel.graphs import BEGUN, BROKEN, UNDONE, Life, dag_of, node
 
@@ -272,6 +272,18 @@ def test_a_step_that_is_taken_up_begins_though_its_time_is_used_up():
     assert (0.0, True) == life.machine.run.time_left(0, life.now)
 
 
+def test_what_waits_for_somebody_has_all_its_time_again_by_hand():
+    """And all its attempts."""
+    life = Life(node("a", on_exhausted="pause", retry=Retry(1, initial=0), total_timeout=60.0))
+    life.fails("a")
+    life.fails("a")
+    life.now += 100
+
+    assert ["run.resumed", "step.started a"] == life.crashes(by_hand=True)
+    assert (60.0, True) == life.machine.run.time_left(0, life.now)
+    assert ["step.retrying a", "step.started a"] == life.fails("a")
+
+
 # Owners and definitions.
 
 
@@ -292,6 +304,35 @@ def test_how_many_owners_may_die_is_said_by_the_next_one():
 
     assert ["run.resumed", "step.started a"] == life.crashes(most_takeovers=1)
     assert ["run.resumed", "run.paused"] == life.crashes(most_takeovers=1)
+
+
+def test_a_machine_that_lived_may_take_its_run_up_itself():
+    """What it had offered, held back and closed means nothing any more."""
+    life = Life(node("bad"), node("slow"), node("next", "slow"), node("last", "next"))
+    life.fails("bad")
+    assert "run.failed" == life.returns("slow")[-1]
+
+    assert [0, 2] == life.bare_turn(TakenUp(fingerprint="f", by_hand=True))
+    assert [0, 2] == life.bare_turn(TakenUp(fingerprint="f"))
+    life.turn(Asked("pause", "m"))
+    life.turn(TakenUp(fingerprint="f", by_hand=True))
+    life.turn(Granted(0), Granted(2), Asked("pause", "n"))
+    assert [] == life.bare_turn(Granted(3))
+    assert ["run.resumed", "step.started bad", "step.started next"] == life.turn(TakenUp(fingerprint="f", by_hand=True))
+    assert ["step.failed bad", "step.cancelled last"] == life.fails("bad")
+
+
+def test_a_run_that_was_late_completes_when_it_is_resumed():
+    """Nothing is left of its deadline but the log."""
+    life = Life(node("a"), node("b", "a"), deadline=60.0)
+    life.now += 60
+    life.turn()
+    life.ends("a", Stopped())
+
+    life.crashes(by_hand=True)
+
+    assert ["step.completed a", "step.started b"] == life.returns("a")
+    assert ["step.completed b", "run.completed"] == life.returns("b")
 
 
 def test_a_step_that_waits_for_another_attempt_has_begun():

@@ -460,6 +460,7 @@ def test_a_step_that_ends_shows_that_the_run_goes_on():
 
     for _ in range(5):
         assert ["run.resumed", "step.started b"] == life.crashes()
+    assert ["run.resumed", "run.paused"] == life.crashes()
 
 
 @pytest.mark.parametrize("resumed", [{"by_hand": True}, {"was_released": True}])

@@ -11,7 +11,7 @@ from orchwf.core.machine import Machine
 from orchwf.core.options import Join, Retry
 from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, Stopped, TakenUp
 from orchwf.core.plan import Plan
-from tests.kernel.graphs import BEGUN, BROKEN, UNDONE, Life, dag_of, node
+from tests.kernel.graphs import BEGUN, BROKEN, UNDONE, Life, dag_of, node, reading
 
 RETURNS = Returned("1")
 FAILS = Raised(error=BROKEN, retryable=False)
@@ -282,6 +282,54 @@ def test_what_waits_for_somebody_has_all_its_time_again_by_hand():
     assert ["run.resumed", "step.started a"] == life.crashes(by_hand=True)
     assert (60.0, True) == life.machine.run.time_left(0, life.now)
     assert ["step.retrying a", "step.started a"] == life.fails("a")
+
+
+def test_a_step_that_runs_again_has_all_its_time_again():
+    """It had ended."""
+    life = Life(node("a", total_timeout=60.0), node("b"))
+    life.returns("a")
+    life.now += 100
+
+    life.crashes(reset=("a",))
+
+    assert (60.0, True) == life.machine.run.time_left(0, life.now)
+
+
+def test_a_clock_that_was_set_back_delays_no_attempt_that_was_to_come_at_once():
+    """It has no wait that could be as long as was said."""
+    life = Life(node("a", retry=Retry(1, initial=0)))
+    assert [0] == life.bare_turn(Ended(0, 1, Raised(error=BROKEN, retryable=True)))
+    life.now -= 3600
+
+    assert ["run.resumed", "step.started a"] == life.crashes()
+
+
+def test_nothing_is_kept_of_the_attempts_of_a_step_that_ended():
+    """Whatever its end."""
+    life = Life(*(node(name, required=False, retry=Retry(1, initial=5, jitter=None)) for name in "abc"))
+    for name in "abc":
+        life.fails(name)
+    life.now += 5
+    life.turn()
+    life.returns("a")
+    life.fails("b")
+    life.ends("c", Stopped())
+
+    run = life.machine.run
+    assert [{}] * 6 == [run.running, run.due, run.waits, run.first_start, run.unknown, run.exhausted]
+    assert set() == run.offered
+
+
+def test_what_is_tried_again_by_hand_can_still_be_read():
+    """By what failed, and by what never began for that."""
+    life = Life(node("a"), node("b"), reading(node("bad", "a")), node("slow", "b"), reading(node("next", "b", "slow")))
+    life.returns("a")
+    life.returns("b")
+
+    life.fails("bad")
+
+    assert "cancelled" == life.status("next")
+    assert {0: "1", 1: "1"} == life.machine.run.outputs
 
 
 # Owners and definitions.

@@ -45,7 +45,7 @@ class Standing:
         seq: The number of the last event; 0 before the first.
         statuses: Step -> where it is.
         attempts: Step -> the number of its last attempt, 0 before the first.
-        failures: Step -> how many attempts failed since it had a fresh budget.
+        failures: Step -> how many attempts failed, and were followed by another, since it had a fresh budget.
         running: The steps with an attempt in flight, in the order of their starts.
         outputs: Step -> its encoded output, as long as a step that may still run needs it, or until `let_go`. Of a step
             that runs again it is that of before, which may have to be undone.
@@ -440,7 +440,6 @@ class Standing:
                 if not self._unread[step]:
                     self._unneeded.append(step)
             case ev.StepFailed():
-                self.failures[step] += 1
                 self._blame(step, event.error)
             case ev.StepSkipped() | ev.StepCancelled():
                 self.causes[step] = event.cause
@@ -482,20 +481,22 @@ class Standing:
 
     def _vote(self, child: int) -> None:
         self.done[child] += 1
-        if self._needs_no_more(child):
+        if self._cancels_rest(child):
             rest = [parent for parent in self.plan.parents[child] if self._is_spared(parent)]
             self.spared.update(rest)
             self.touched.extend(rest)
 
-    def _needs_no_more(self, child: int) -> bool:
-        """Whether this step cancels the rest of what it waited for, and that time has come; or it has ended."""
-        if self.statuses[child].is_final:
-            return True
+    def _cancels_rest(self, child: int) -> bool:
+        """Whether this step cancels the rest of what it waited for, and has all that it wanted."""
         return self.plan.nodes[child].options.cancel_rest and self.done[child] >= self.wanted(child)
 
+    def _needs_no_more(self, child: int) -> bool:
+        """Whether this step has ended, or cancels what it waits for."""
+        return self.statuses[child].is_final or self._cancels_rest(child)
+
     def _is_spared(self, step: int) -> bool:
-        """Whether this step has not ended, and nobody needs that it does."""
-        return not self.statuses[step].is_final and all(map(self._needs_no_more, self.plan.children[step]))
+        """Whether nobody needs that this step, for which others wait, comes to an end."""
+        return all(map(self._needs_no_more, self.plan.children[step]))
 
     def _reads_no_more(self, step: int) -> bool:
         """Whether this step has ended, and is not to run again when somebody resumes the run."""
@@ -511,17 +512,18 @@ class Standing:
 
     def _count(self) -> None:
         """Derive all counters from the statuses: at the beginning, and after a resume has reset some."""
-        size = len(self.plan)
-        self.unmet, self.done, self.open, self.spared = [0] * size, [0] * size, 0, set[int]()
-        for step, parents in enumerate(self.plan.parents):
-            gates = self.plan.gates.get(step, ())
-            self.open += not self.statuses[step].is_final
-            self.unmet[step] = sum(1 for parent in parents if not self.statuses[parent].is_final)
-            self.done[step] = sum(1 for p in parents if self.statuses[p] is _COMPLETED and p not in gates)
+        plan, statuses = self.plan, self.statuses
+        self.open = sum(not statuses[step].is_final for step in plan.order)
+        self.unmet = [sum(not statuses[parent].is_final for parent in parents) for parents in plan.parents]
+        self.done = [
+            sum(statuses[parent] is _COMPLETED and parent not in plan.gates.get(step, ()) for parent in parents)
+            for step, parents in enumerate(plan.parents)
+        ]
+        self.spared = set[int]()
         self._unread = list(self.plan.reader_count)
         self._unneeded = [step for step in self.outputs if not self._unread[step]]
-        for step in range(size):
-            if self.plan.nodes[step].options.cancel_rest and self._needs_no_more(step):
-                self.spared.update(filter(self._is_spared, self.plan.parents[step]))
+        for step in plan.order:
+            if self._cancels_rest(step):
+                self.spared.update(filter(self._is_spared, plan.parents[step]))
             if self._reads_no_more(step):
                 self._release(step)

@@ -110,6 +110,16 @@ def test_each_message_is_folded_once():
     assert "one" == life.machine.run.cancel_reason
 
 
+def test_each_message_is_folded_once_by_whoever_takes_the_run_up():
+    """The owner before may have written it, and died before it took it from the inbox."""
+    life = Life(node("a"))
+    life.turn(Asked("paid", "m"))
+
+    followed = life.crashes(asked=(Asked("paid", "m"), Asked("paid", "n"), Asked("paid", "n")))
+
+    assert ["signal.received", "run.resumed", "step.started a"] == followed
+
+
 def test_a_cancelled_run_is_not_paused():
     """The end is what was wanted, whichever came first."""
     life = Life(node("a"), node("b", "a"))

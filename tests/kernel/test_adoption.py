@@ -73,6 +73,15 @@ def test_an_optional_failure_is_kept_and_a_required_one_is_not():
     ] == kept(life)  # fmt: skip
 
 
+def test_what_was_skipped_for_a_failure_is_not_kept_where_that_is_none():
+    """The step may bear it now, as what failed is optional in the other definition."""
+    life = Life(node("a"), node("b", "a"))
+    life.fails("a")
+    dag = dag_of(node("a", required=False), node("b", "a", absorbs=["a"]))
+
+    assert ["a"] == [each.step for each in reusable(dag, History("r").extend(life.log), frozenset(dag.nodes))]
+
+
 def test_what_needs_something_that_is_not_kept_is_not_kept_either():
     """It could read what comes of it now."""
     life = Life(node("a"), node("b", "a"), node("c", "b"), node("d"))

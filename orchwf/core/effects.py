@@ -18,15 +18,15 @@ class Effects:
         doubtful: The steps of which an attempt may have had its effect though it did not complete: its process died,
             or its thread could not be stopped.
         errors: Step -> why it could not be undone, in the order of the attempts to.
-        undone: How many are undone.
+        has_undone: Whether any is undone.
         has_begun: Whether the first compensation has been started.
     """
 
-    undo: Mapping[int, int] = attrs.field(eq=False)
+    undo: Mapping[int, int]
     order: list[int] = attrs.field(factory=list)
     doubtful: set[int] = attrs.field(factory=set)
     errors: dict[int, ErrorInfo] = attrs.field(factory=dict)
-    undone: int = 0
+    has_undone: bool = False
     has_begun: bool = False
 
     @property
@@ -39,12 +39,11 @@ class Effects:
         """`failed` if something could not be undone, `done` if all was, empty if there was nothing to undo."""
         if self.errors or (self.has_begun and self.order):
             return "failed"
-        return "done" if self.undone else ""
+        return "done" if self.has_undone else ""
 
     def doubt(self, step: int) -> None:
         """An attempt of this step may have had its effect."""
-        if step in self.undo:
-            self.doubtful.add(step)
+        self.doubtful.add(step)
 
     def note(self, step: int, *, happened: bool) -> None:
         """This step has ended, with its effect if it `happened`."""
@@ -55,7 +54,7 @@ class Effects:
         """The compensation of this step, which was the next one, has ended."""
         self.order.pop()
         if error is None:
-            self.undone += 1
+            self.has_undone = True
         else:
             self.errors[step] = error
 

@@ -81,8 +81,8 @@ class RunResumed(Event):
     is tried again, with a fresh budget of attempts), `undo` (somebody asked, of a run that was being compensated: what
     could not be undone is tried again) or `cancel` (a paused run is to be cancelled). `fingerprint` is that of the
     definition with which it goes on. `rerun` names steps of unknown fate that somebody said are to run again; `reset`
-    those that had ended and are to run again: as their inputs are others now that the definition has changed, or as
-    they failed in a run that has not.
+    others that are to run again: as their inputs have changed with the definition, as they failed in a run that has
+    not, or as they waited for another attempt, which has to wait for that of one of these.
     """
 
     kind = "run.resumed"

@@ -82,6 +82,7 @@ class StepRecord:
     def _reset(self) -> None:
         self.ended_at = self.due_at = None
         self.reason = self.cause = ""
+        self.output = None
         if self.attempts and self.attempts[-1].status is StepStatus.RUNNING:
             self.attempts[-1].status = StepStatus.PENDING
 

@@ -28,7 +28,7 @@ from .outcome import (
     TakenUp,
 )
 from .plan import Plan
-from .standing import WAITING, Standing
+from .standing import WAITING, Closing, Standing
 from .state import UNDONE_CAUSES, RunStatus, StepStatus
 
 Verdict = str | ErrorInfo | None
@@ -91,6 +91,7 @@ class Machine:
                     elif isinstance(happening, Granted):
                         self.run.hold(happening.step)
         ready = self._follow(events, now) if self.run.status is RunStatus.RUNNING else []
+        self.run.let_go()
         return Turn(events, ready)
 
     def _add(self, events: list[Event], event: Event) -> None:
@@ -114,12 +115,14 @@ class Machine:
                 self._add(events, event)
         reason = self._decide_reason(taken)
         failed = tuple(run.plan.nodes[step].name for step in run.errors)
+        # What runs again would only have to be undone.
+        changed = () if run.effects.has_begun else taken.reset
         resumed = ev.RunResumed(
             seq=run.seq + 1, at=now, reason=reason, fingerprint=taken.fingerprint,
             rerun=tuple(run.plan.nodes[step].name for step in taken.rerun),
-            reset=taken.reset + (failed if reason == "retry" and run.status is not RunStatus.FAILED else ()),
+            reset=changed + (failed if reason == "retry" and run.status is not RunStatus.FAILED else ()),
         )  # fmt: skip
-        self._add(events, resumed)
+        self._add(events, attrs.evolve(resumed, reset=resumed.reset + self._decide_unready(resumed)))
         for step in taken.skipped:
             self._add(events, ev.StepSkipped(
                 seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step],
@@ -141,6 +144,19 @@ class Machine:
             return "cancel"
         return "shutdown" if taken.was_released else "takeover"
 
+    def _decide_unready(self, resumed: ev.RunResumed) -> tuple[str, ...]:
+        """The steps that wait for another attempt, but that now have to wait for one of another step before."""
+        run, plan = self.run, self.run.plan
+        names = []
+        for step in run.due:
+            if step in plan.undone_by:
+                continue
+            lacking = [each for each in plan.parents[step] if not run.after_resume(each, resumed).is_final]
+            # What has had the votes that it wanted has them still, but for those that are taken back.
+            if any(run.statuses[each].is_final or not plan.counts_votes(step) for each in lacking):
+                names.append(plan.nodes[step].name)
+        return tuple(names)
+
     def _follow(self, events: list[Event], now: float) -> list[int]:
         if self.run.is_terminated:
             self._terminate(events, now)
@@ -156,23 +172,23 @@ class Machine:
                     elif self.run.is_ready(step):
                         self.run.offered.add(step)
                         ready.append(step)
-            if self.run.pausing() is not None or self.run.is_closed or self.run.closing() is None:
+            closing = self.run.closing()
+            if closing is None or self.run.is_closed or self.run.pausing() is not None:
                 break
-            self._close(events, now)
+            self._close(events, closing, now)
         ready += self._finish(events, now)
         startable = [step for step in ready if self.run.can_start(step, now)]
-        if len(startable) < len(ready):
-            for step in set(ready).difference(startable):
-                self.run.hold(step)
+        for step in set(ready).difference(startable):
+            self.run.hold(step)
         return startable
 
-    def _close(self, events: list[Event], now: float) -> None:
+    def _close(self, events: list[Event], closing: Closing, now: float) -> None:
         """End all that is not to start any more."""
         for step in self.run.plan.order:
             if self.run.statuses[step] not in WAITING:
                 continue
             if not self.run.is_clean_up(step) or self.run.waits_for_somebody(step):
-                self._add(events, self._decide_closed(step, now))
+                self._add(events, self._decide_closed(step, closing, now))
         self.run.is_closed = True
 
     def _finish(self, events: list[Event], now: float) -> list[int]:
@@ -185,7 +201,7 @@ class Machine:
             if not run.running:
                 cause, reason = pausing
                 self._add(events, ev.RunPaused(seq=run.seq + 1, at=now, reason=reason, cause=cause))
-        elif undo is not None and run.can_start(undo, now) and undo not in run.offered:
+        elif undo is not None and undo not in run.offered:
             run.offered.add(undo)
             return [undo]
         return []
@@ -317,12 +333,10 @@ class Machine:
 
     def _decide_step(self, step: int, now: float) -> Event | None:
         """The event that ends a step which never began, because of what it waited for; None if it stays."""
-        node, seq = self.run.plan.nodes[step], self.run.seq + 1
+        node, attempt, seq = self.run.plan.nodes[step], self.run.attempts[step], self.run.seq + 1
         if step in self.run.spared and self.run.statuses[step] in WAITING:
             cause, reason = _REST
-            return ev.StepCancelled(
-                seq=seq, at=now, step=node.name, attempt=self.run.attempts[step], reason=reason, cause=cause
-            )
+            return ev.StepCancelled(seq=seq, at=now, step=node.name, attempt=attempt, reason=reason, cause=cause)
         if step in self.run.offered or self.run.statuses[step] is not _PENDING or not self.run.is_resolved(step):
             return None
         blocker = self.run.blocker(step)
@@ -334,11 +348,11 @@ class Machine:
         if verdict is None:
             return None
         if isinstance(verdict, str):
-            return ev.StepSkipped(seq=seq, at=now, step=node.name, reason=verdict, cause="when")
-        return ev.StepFailed(seq=seq, at=now, step=node.name, error=verdict)
+            return ev.StepSkipped(seq=seq, at=now, step=node.name, attempt=attempt, reason=verdict, cause="when")
+        return ev.StepFailed(seq=seq, at=now, step=node.name, attempt=attempt, error=verdict)
 
-    def _decide_closed(self, step: int, now: float) -> Event:
-        cause, reason = self.run.closing() or _REST
+    def _decide_closed(self, step: int, closing: Closing, now: float) -> Event:
+        cause, reason = closing
         blocker = self.run.blocker(step) if cause == "failure" and self.run.statuses[step] is _PENDING else None
         if blocker is not None:
             return self._skipped(step, blocker, now)
@@ -350,7 +364,7 @@ class Machine:
     def _skipped(self, step: int, blocker: int, now: float) -> Event:
         undone = blocker in self.run.errors or self.run.causes.get(blocker) in UNDONE_CAUSES
         return ev.StepSkipped(
-            seq=self.run.seq + 1, at=now, step=self.run.plan.nodes[step].name,
+            seq=self.run.seq + 1, at=now, step=self.run.plan.nodes[step].name, attempt=self.run.attempts[step],
             cause="failure" if undone else "upstream",
             reason=f"{self.run.plan.nodes[blocker].name} {_ENDINGS[self.run.statuses[blocker]]}",
         )  # fmt: skip

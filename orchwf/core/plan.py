@@ -24,8 +24,8 @@ class Plan:
         children: Number -> the numbers of all that wait for it.
         sources: Number -> the numbers of those whose output it reads, as arguments or in its condition.
         reader_count: Number -> how many steps read its output.
-        gates: Number -> those of its dependencies that only its condition names: they have no vote in its join.
-            Only for joins that count votes.
+        gates: Number -> those of its dependencies that only its condition names: they have no vote in a join that
+            counts votes.
     """
 
     __slots__ = (
@@ -51,7 +51,7 @@ class Plan:
         self.gates: dict[int, frozenset[int]] = {
             number: frozenset(self._numbers(tuple(node.asked)))
             for number, node in enumerate(by_position)
-            if node.asked and node.options.join is not Join.ALL
+            if node.asked
         }
         self.deadline = dag.options.deadline
         self.fail_fast = dag.options.fail_fast

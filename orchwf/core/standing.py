@@ -45,9 +45,10 @@ class Standing:
         seq: The number of the last event; 0 before the first.
         statuses: Step -> where it is.
         attempts: Step -> the number of its last attempt, 0 before the first.
-        failures: Step -> how many attempts failed since it had a fresh budget.
+        failures: Step -> how many attempts failed, and were followed by another, since it had a fresh budget.
         running: The steps with an attempt in flight, in the order of their starts.
-        outputs: Step -> its encoded output, as long as a step that may still run needs it.
+        outputs: Step -> its encoded output, as long as a step that may still run needs it, or until `let_go`. Of a step
+            that runs again it is that of before, which may have to be undone.
         errors: Step -> what it failed with, of the steps for which the run fails.
         causes: Step -> why it was skipped or cancelled, as its event says.
         halts: Those of these causes that end the whole run: `run` and `deadline`.
@@ -102,7 +103,6 @@ class Standing:
         self.received: set[str] = set()
         self.heartbeats: dict[int, str] = {}
         self.effects = Effects(plan.undo)
-        self._unread = list(plan.reader_count)
         self._count()
         # What is left here is no state: it tells a turn where to look, and would be found again without it.
         self.touched: list[int] = []
@@ -126,12 +126,12 @@ class Standing:
         """A step that was ready does not start now; if that is for a pause, it may once that is over."""
         if step in self.plan.undone_by:
             self.offered.discard(step)
-        elif self.pausing() is not None and self.statuses[step] in WAITING:
+        elif self.pausing() is not None:
             self.held[step] = None
 
     def take_held(self) -> list[int]:
         """The steps that could start now that no pause keeps them any more."""
-        if not self.held or self.pausing() is not None:
+        if self.pausing() is not None:
             return []
         held, self.held = list(self.held), {}
         return held
@@ -148,9 +148,7 @@ class Standing:
 
     def is_ready(self, step: int) -> bool:
         """Whether this step, which nothing keeps from running, has not been offered yet."""
-        if self.statuses[step] is not _PENDING or step in self.offered or step in self.unknown:
-            return False
-        return self.is_resolved(step)
+        return self.statuses[step] is _PENDING and step not in self.offered and self.is_resolved(step)
 
     def is_resolved(self, step: int) -> bool:
         """Whether enough of what this step waits for has ended to say whether it runs."""
@@ -158,17 +156,16 @@ class Standing:
             return True
         if not self.plan.counts_votes(step):
             return False
-        gates = self.plan.gates.get(step, ())
-        open_gates = sum(1 for gate in gates if not self.statuses[gate].is_final)
-        open_votes = self.unmet[step] - open_gates
+        if any(not self.statuses[gate].is_final for gate in self.plan.gates.get(step, ())):
+            return False
         wanted, done = self.wanted(step), self.done[step]
-        return open_gates == 0 and (done >= wanted or done + open_votes < wanted)
+        return done >= wanted or done + self.unmet[step] < wanted
 
     def blocker(self, step: int) -> int | None:
         """Of what this step needs, the one whose end keeps it from running: the worst, then the earliest."""
-        node, parents = self.plan.nodes[step], self.plan.parents[step]
+        node = self.plan.nodes[step]
         join = node.options.join
-        if join is Join.SETTLED or not parents:
+        if join is Join.SETTLED:
             return None
         if join is Join.ALL:
             lacking = [number for number in self._lacking(node) if self.statuses[number] in _PRECEDENCE]
@@ -176,14 +173,13 @@ class Standing:
             return None
         else:
             gates = self.plan.gates.get(step, ())
-            lacking = [n for n in parents if self.statuses[n] in _PRECEDENCE and n not in gates]
+            lacking = [n for n in self.plan.parents[step] if self.statuses[n] in _PRECEDENCE and n not in gates]
         return min(lacking, key=lambda number: (_PRECEDENCE[self.statuses[number]], number), default=None)
 
     def _lacking(self, node: Node) -> Iterator[int]:
+        """What this step cannot do without: all that it needs, and the choices of which nothing is left."""
         index, statuses = self.plan.index, self.statuses
-        for name in node.needs:
-            if statuses[index[name]] is not _COMPLETED:
-                yield index[name]
+        yield from (index[name] for name in node.needs)
         for group in node.choices:
             numbers = [index[name] for name in group]
             if all(statuses[number] in _PRECEDENCE for number in numbers):
@@ -226,6 +222,21 @@ class Standing:
             step, error = next(iter(self.exhausted.items()))
             return "exhausted", f"{self.plan.nodes[step].name} has no attempts left: {error.headline}"
         return None if self.pause_reason is None else ("request", self.pause_reason)
+
+    def output_of(self, step: int) -> str | None:
+        """The encoded output of this step; None if it has not completed."""
+        return self.outputs.get(step) if self.statuses[step] is _COMPLETED else None
+
+    def let_go(self) -> None:
+        """
+        Drop the outputs that no step needs any more.
+
+        Not while a log is replayed: it may end with a step that is to run again, and reads what is long read.
+        """
+        for step in self._unneeded:
+            if not self._unread[step]:
+                self.outputs.pop(step, None)
+        self._unneeded.clear()
 
     def late_reason(self) -> str:
         """What people are told of a deadline that has passed."""
@@ -327,21 +338,22 @@ class Standing:
         if retry:
             self._set_deadline(resumed.at)
         self._doubt_what_ran(resumed)
-        for step, due_at in self.due.items():
-            # The clock may have been set back since: nobody waits longer than was said.
-            self._let_wait(step, min(due_at, resumed.at + self.waits[step]))
-        for step, node in enumerate(self.plan.nodes):
-            undone = step in self.errors or self.causes.get(step) in UNDONE_CAUSES
-            if self.statuses[step] is _COMPLETED and node.name in resumed.reset:
+        for step in range(len(self.plan.nodes)):
+            status = self.after_resume(step, resumed)
+            if self.statuses[step] is _COMPLETED and status is _PENDING:
                 self.effects.doubt(step)
-            self.statuses[step] = status = status_after_resume(
-                self.statuses[step], resumed, step=node.name, undone=undone, waits=step in self.exhausted
-            )
+            self.statuses[step] = status
+            if status is _PENDING:
+                self._stop_waiting(step)
             if not status.is_final:
                 self.causes.pop(step, None)
                 if retry:
                     self.failures[step] = 0
                     self.first_start.pop(step, None)
+        self._timers.clear()
+        for step, due_at in self.due.items():
+            # The clock may have been set back since: nobody waits longer than was said.
+            self._let_wait(step, min(due_at, resumed.at + self.waits[step]))
         if resumed.reason == "undo":
             for number in self.effects.try_again():
                 self.statuses[number], self.failures[number] = _PENDING, 0
@@ -352,13 +364,17 @@ class Standing:
             self.pause_reason = None
         self._look_again()
 
+    def after_resume(self, step: int, resumed: ev.RunResumed) -> StepStatus:
+        """Where this step is once the run is resumed so."""
+        return status_after_resume(
+            self.statuses[step], resumed, step=self.plan.nodes[step].name, waits=step in self.exhausted,
+            undone=step in self.errors or self.causes.get(step) in UNDONE_CAUSES,
+        )  # fmt: skip
+
     def _doubt_what_ran(self, resumed: ev.RunResumed) -> None:
         """Nobody knows how far the attempts came that were in flight when the owner before went."""
         for step in self.running:
-            node = self.plan.nodes[step]
-            if step in self.plan.undone_by:
-                continue
-            if node.options.delivery == "at_most_once":
+            if self.plan.nodes[step].options.delivery == "at_most_once":
                 self.unknown[step] = None
             else:
                 self.effects.doubt(step)
@@ -374,7 +390,7 @@ class Standing:
         self.offered.clear()
         self.held.clear()
         self.is_closed = False
-        self.touched = [step for step in range(len(self.plan)) if self.statuses[step] is _PENDING]
+        self.touched = list(range(len(self.plan)))
 
     def _set_deadline(self, at: float) -> None:
         self.deadline_at = None if self.plan.deadline is None else at + self.plan.deadline
@@ -386,7 +402,6 @@ class Standing:
                 self.attempts[step] = event.attempt
                 self.first_start.setdefault(step, event.at)
                 self.running[step] = None
-                self.unknown.pop(step, None)
                 self._stop_waiting(step)
             case ev.StepHeartbeat():
                 self.heartbeats[step] = event.progress
@@ -421,10 +436,10 @@ class Standing:
         match event:
             case ev.StepCompleted():
                 self.heartbeats.pop(step, None)
-                if self._unread[step]:
-                    self.outputs[step] = event.output
+                self.outputs[step] = event.output
+                if not self._unread[step]:
+                    self._unneeded.append(step)
             case ev.StepFailed():
-                self.failures[step] += 1
                 self._blame(step, event.error)
             case ev.StepSkipped() | ev.StepCancelled():
                 self.causes[step] = event.cause
@@ -443,7 +458,7 @@ class Standing:
             if completed and step not in self.plan.gates.get(child, ()):
                 self._vote(child)
             self.touched.append(child)
-        if step not in self.errors and self.causes.get(step) not in UNDONE_CAUSES:
+        if self._reads_no_more(step):
             self._release(step)
 
     def _put_away(self, step: int) -> None:
@@ -466,37 +481,49 @@ class Standing:
 
     def _vote(self, child: int) -> None:
         self.done[child] += 1
-        if self._needs_no_more(child):
+        if self._cancels_rest(child):
             rest = [parent for parent in self.plan.parents[child] if self._is_spared(parent)]
             self.spared.update(rest)
             self.touched.extend(rest)
 
-    def _needs_no_more(self, child: int) -> bool:
-        """Whether this step cancels the rest of what it waited for, and that time has come; or it has ended."""
-        if self.statuses[child].is_final:
-            return True
+    def _cancels_rest(self, child: int) -> bool:
+        """Whether this step cancels the rest of what it waited for, and has all that it wanted."""
         return self.plan.nodes[child].options.cancel_rest and self.done[child] >= self.wanted(child)
 
+    def _needs_no_more(self, child: int) -> bool:
+        """Whether this step has ended, or cancels what it waits for."""
+        return self.statuses[child].is_final or self._cancels_rest(child)
+
     def _is_spared(self, step: int) -> bool:
-        """Whether this step has not ended, and nobody needs that it does."""
-        return not self.statuses[step].is_final and all(map(self._needs_no_more, self.plan.children[step]))
+        """Whether nobody needs that this step, for which others wait, comes to an end."""
+        return all(map(self._needs_no_more, self.plan.children[step]))
+
+    def _reads_no_more(self, step: int) -> bool:
+        """Whether this step has ended, and is not to run again when somebody resumes the run."""
+        has_ended = self.statuses[step].is_final
+        return has_ended and step not in self.errors and self.causes.get(step) not in UNDONE_CAUSES
 
     def _release(self, reader: int) -> None:
-        """This step reads no outputs any more: what nobody else needs is let go."""
+        """This step reads no outputs any more: what nobody else needs may be let go."""
         for source in self.plan.sources[reader]:
             self._unread[source] -= 1
             if self._unread[source] == 0:
-                self.outputs.pop(source, None)
+                self._unneeded.append(source)
 
     def _count(self) -> None:
         """Derive all counters from the statuses: at the beginning, and after a resume has reset some."""
-        size = len(self.plan)
-        self.unmet, self.done, self.open, self.spared = [0] * size, [0] * size, 0, set[int]()
-        for step, parents in enumerate(self.plan.parents):
-            gates = self.plan.gates.get(step, ())
-            self.open += not self.statuses[step].is_final
-            self.unmet[step] = sum(1 for parent in parents if not self.statuses[parent].is_final)
-            self.done[step] = sum(1 for p in parents if self.statuses[p] is _COMPLETED and p not in gates)
-        for step in range(size):
-            if self.plan.nodes[step].options.cancel_rest and self._needs_no_more(step):
-                self.spared.update(filter(self._is_spared, self.plan.parents[step]))
+        plan, statuses = self.plan, self.statuses
+        self.open = sum(not statuses[step].is_final for step in plan.order)
+        self.unmet = [sum(not statuses[parent].is_final for parent in parents) for parents in plan.parents]
+        self.done = [
+            sum(statuses[parent] is _COMPLETED and parent not in plan.gates.get(step, ()) for parent in parents)
+            for step, parents in enumerate(plan.parents)
+        ]
+        self.spared = set[int]()
+        self._unread = list(self.plan.reader_count)
+        self._unneeded = [step for step in self.outputs if not self._unread[step]]
+        for step in plan.order:
+            if self._cancels_rest(step):
+                self.spared.update(filter(self._is_spared, plan.parents[step]))
+            if self._reads_no_more(step):
+                self._release(step)

@@ -129,10 +129,12 @@ class Execution:
 
     def outputs_for(self, node: Node) -> Mapping[str, str]:
         """Step name -> its encoded output, of those that this step takes as arguments and that completed."""
-        machine = self.machine
+        run = self.machine.run
         found = {}
         for name in argument_steps(node):
-            text = machine.run.outputs.get(machine.run.plan.index[name])
+            step = run.plan.index[name]
+            # A compensation undoes also what its step did before it was to run again.
+            text = run.outputs.get(step) if name == node.name else run.output_of(step)
             if text is not None:
                 found[name] = text
         return found
@@ -164,7 +166,7 @@ class Execution:
 
     def _lookup(self, ref: Ref[Any]) -> object:
         for alternative in alternatives(ref):
-            text = self.machine.run.outputs.get(self.machine.run.plan.index[alternative.name])
+            text = self.machine.run.output_of(self.machine.run.plan.index[alternative.name])
             if text is not None:
                 return self.codec.decode(text, self.type_of(alternative.name))
         return MISSING

@@ -6,8 +6,8 @@ from typing import Any
 import attrs
 
 from orchwf.core.dag import Dag
-from orchwf.core.definition import Node
-from orchwf.core.events import ErrorInfo, Event, StepStarted, from_row, to_row
+from orchwf.core.definition import Argument, FromStep, Node
+from orchwf.core.events import CompensationEvent, ErrorInfo, Event, StepEvent, StepStarted, from_row, to_row
 from orchwf.core.machine import Machine, Verdict
 from orchwf.core.options import Join, StepOptions, WorkflowOptions
 from orchwf.core.outcome import Begun, Ended, Granted, Happening, Outcome, Raised, Returned, TakenUp
@@ -31,6 +31,11 @@ def node(
     return Node(
         name=name, dependencies=dependencies, needs=needs, options=StepOptions(**options), compensation=compensation
     )
+
+
+def reading(step: Node) -> Node:
+    """The step, which takes the outputs of all that it waits for."""
+    return attrs.evolve(step, arguments=tuple(Argument(name, FromStep((name,))) for name in step.dependencies))
 
 
 def dag_of(*nodes: Node, **options: Any) -> Dag:
@@ -59,12 +64,20 @@ class Life:
     def turn(self, *happened: Happening) -> list[str]:
         """What followed, as `kind step`; all that became ready was granted."""
         before = len(self.log)
+        ready = self.bare_turn(*happened)
+        while ready:
+            ready = self.bare_turn(*map(Granted, ready))
+        return [spoken(event) for event in self.log[before:]]
+
+    def bare_turn(self, *happened: Happening) -> list[int]:
+        """What became ready by one turn, and is not granted: the numbers of these steps."""
         turn = self.machine.turn(happened, self.now)
         self.log += turn.events
-        while turn.ready:
-            turn = self.machine.turn([Granted(step) for step in turn.ready], self.now)
-            self.log += turn.events
-        return [spoken(event) for event in self.log[before:]]
+        assert list(range(1, len(self.log) + 1)) == [event.seq for event in self.log]
+        for event in turn.events:
+            assert self.now == event.at
+            check_attempt(self.machine, event)
+        return turn.ready
 
     def number(self, name: str) -> int:
         return self.plan.index[name]
@@ -100,6 +113,16 @@ class Life:
     def last(self, name: str) -> Event:
         """The last event of this step."""
         return next(event for event in reversed(self.log) if getattr(event, "step", None) == name)
+
+
+def check_attempt(machine: Machine, event: Event) -> None:
+    """What has just happened to a step, or to its compensation, happened in its last attempt, or before the first."""
+    plan = machine.run.plan
+    match event:
+        case StepEvent():
+            assert machine.run.attempts[plan.index[event.step]] == event.attempt
+        case CompensationEvent():
+            assert machine.run.attempts[plan.undo[plan.index[event.step]]] == event.attempt
 
 
 def spoken(event: Event) -> str:

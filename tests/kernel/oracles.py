@@ -12,7 +12,7 @@ _ENDS = ev.StepCompleted | ev.StepFailed | ev.StepSkipped | ev.StepCancelled
 
 def check_start(plan: Plan, started: ev.StepStarted, before: Sequence[Event]) -> None:
     """Invariants 2 and 3: a step that starts has not completed before, and what it needs has."""
-    completed = {each.step for each in before if isinstance(each, ev.StepCompleted)}
+    completed = set(outputs_of(before))
     node = plan.nodes[plan.index[started.step]]
     assert started.step not in completed, f"{started.step} had completed"
     if node.options.join is Join.ALL:
@@ -21,6 +21,18 @@ def check_start(plan: Plan, started: ev.StepStarted, before: Sequence[Event]) ->
     elif node.options.join is not Join.SETTLED:
         wanted = node.options.join.count if isinstance(node.options.join, Quorum) else 1
         assert len((set(node.dependencies) - node.asked) & completed) >= wanted
+
+
+def outputs_of(log: Sequence[Event]) -> dict[str, str]:
+    """Step -> its output, of those that have completed and are not to run again."""
+    outputs: dict[str, str] = {}
+    for event in log:
+        if isinstance(event, ev.StepCompleted):
+            outputs[event.step] = event.output
+        elif isinstance(event, ev.RunResumed):
+            for step in event.reset:
+                outputs.pop(step, None)
+    return outputs
 
 
 def check_fates(plan: Plan, log: Sequence[Event]) -> None:
@@ -36,6 +48,8 @@ def check_fates(plan: Plan, log: Sequence[Event]) -> None:
             elif isinstance(event, ev.StepEvent) and event.step == node.name:
                 assert not (isinstance(event, ev.StepStarted) and unknown), f"{event} though its fate was unknown"
                 in_flight = _is_in_flight(event, in_flight)
+                # Somebody said what became of it.
+                unknown = unknown and not isinstance(event, _ENDS)
 
 
 def _is_in_flight(event: ev.StepEvent, before: bool) -> bool:
@@ -64,6 +78,11 @@ def _is_doubtful(plan: Plan, log: Sequence[Event], name: str) -> bool:
     """Whether an attempt of this step may have had its effect though it did not complete."""
     own = [event for event in log if isinstance(event, ev.RunResumed) or getattr(event, "step", None) == name]
     if any(getattr(event, "runs_on", False) for event in own):
+        return True
+    # It completed, and was to run again.
+    if any(isinstance(event, ev.RunResumed) and name in event.reset for event in own) and any(
+        isinstance(event, ev.StepCompleted) and event.attempt > 0 for event in own
+    ):
         return True
     if plan.nodes[plan.index[name]].options.delivery == "at_most_once":
         return False

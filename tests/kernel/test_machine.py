@@ -1,5 +1,7 @@
 """What follows from what happened, one case at a time."""
 
+from typing import Any
+
 import pytest
 
 from orchwf.core import events as ev
@@ -7,7 +9,7 @@ from orchwf.core.events import ErrorInfo
 from orchwf.core.options import Join, Quorum, Retry
 from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.state import RunStatus
-from tests.kernel.graphs import BROKEN, Life, node, spoken
+from tests.kernel.graphs import BROKEN, Life, node, reading, spoken
 
 
 def test_a_diamond_runs_in_the_order_of_its_edges():
@@ -139,7 +141,8 @@ def test_a_body_may_choose_the_wait():
     """RetryAfter replaces the wait and uses up one retry."""
     life = Life(node("a", retry=Retry(1, initial=8)))
 
-    life.ends("a", Raised(error=BROKEN, retryable=True, retry_after=0.5))
+    life.ends("a", Raised(error=BROKEN, retryable=True, retry_after=0.5, spread=0.5))
+    assert 100.5 == life.machine.run.next_due()
     life.now = 100.5
     life.turn()
 
@@ -325,6 +328,60 @@ def test_cancel_rest_leaves_what_others_need():
     assert ["step.completed slow", "step.started two"] == followed
 
 
+def test_cancel_rest_stops_what_only_others_that_ended_waited_for():
+    """They need it no more than the join does."""
+    life = Life(
+        node("fast"), node("slow"), node("x"), node("two", "slow", "x", join=Join.FIRST),
+        node("one", "fast", "slow", join=Join.FIRST, cancel_rest=True),
+    )  # fmt: skip
+    life.returns("x")
+    life.returns("two")
+
+    life.returns("fast")
+
+    assert [life.number("slow")] == life.machine.run.unwanted()
+
+
+@pytest.mark.parametrize("join", [Join.ALL, Join.ANY, Join.FIRST, Join.SETTLED, Quorum(1)])
+def test_other_joins_cancel_nothing(join: Any):
+    """Not even if they have all that they wanted."""
+    life = Life(
+        node("a"), node("b", retry=Retry(1, initial=0)), node("c"), node("d", "c"), node("j", "a", "b", "d", join=join)
+    )
+
+    life.returns("a")
+
+    assert [] == life.machine.run.unwanted()
+    assert ["step.retrying b", "step.started b"] == life.fails("b")
+    assert ["step.completed c", "step.started d"] == life.returns("c")
+
+
+@pytest.mark.parametrize("join", [Join.FIRST, Quorum(1)])
+def test_a_join_that_has_ended_cancels_nothing_either(join: Any):
+    """Without cancel_rest the rest goes on, also while more of it completes."""
+    life = Life(node("a"), node("b"), node("c"), node("d", "c"), node("e"), node("j", "a", "b", "d", "e", join=join))
+    life.returns("a")
+    life.returns("j")
+
+    followed = life.returns("b")
+
+    assert (["step.completed b"], []) == (followed, life.machine.run.unwanted())
+
+
+def test_the_rest_stays_cancelled_when_the_process_dies():
+    """What was to be stopped is not begun again; what is needed is."""
+    life = Life(
+        node("a"), node("b"), node("c"), node("d", "c"), node("e"),
+        node("j", "a", "b", "c", join=Join.FIRST, cancel_rest=True), node("k", "a", "e", join=Join.FIRST),
+    )  # fmt: skip
+    life.returns("a")
+
+    assert {"b"} == {life.plan.nodes[step].name for step in life.machine.run.unwanted()}
+    assert [
+        "run.resumed", "step.cancelled b", "step.started c", "step.started e", "step.started j", "step.started k"
+    ] == life.crashes()  # fmt: skip
+
+
 def test_quorum():
     """As soon as so many completed; skipped as soon as so many cannot."""
     life = Life(*(node(name, required=False) for name in "abc"), node("j", "a", "b", "c", join=Quorum(2)))
@@ -466,12 +523,7 @@ def test_a_step_is_offered_once():
 
 def test_outputs_are_let_go_when_nobody_needs_them():
     """Memory holds only what a step may still read."""
-    import attrs
-
-    from orchwf.core.definition import Argument, FromStep
-
-    reader = attrs.evolve(node("b", "a"), arguments=(Argument("x", FromStep(("a",))),))
-    life = Life(node("a"), reader, node("c", "b"))
+    life = Life(node("a"), reading(node("b", "a")), node("c", "b"))
 
     life.returns("a", "[1]")
     held = dict(life.machine.run.outputs)

@@ -8,8 +8,8 @@ from orchwf.core import events as ev
 from orchwf.core.history import History
 from orchwf.core.options import Join, Quorum, Retry
 from orchwf.core.outcome import Asked, Beat, Ended, Granted, Raised, Returned, Stopped, TakenUp
-from orchwf.core.state import RunStatus
-from tests.kernel.graphs import BEGUN, BROKEN, Life, node
+from orchwf.core.state import RunStatus, StepStatus
+from tests.kernel.graphs import BEGUN, BROKEN, Life, node, reading
 
 ONCE: dict[str, Any] = {"delivery": "at_most_once"}
 
@@ -108,6 +108,16 @@ def test_each_message_is_folded_once():
     assert ["signal.received"] == life.turn(Asked("cancel", "m", "one"), Asked("cancel", "m", "one"))
     assert ["signal.received"] == life.turn(Asked("cancel", "n", "two"))
     assert "one" == life.machine.run.cancel_reason
+
+
+def test_each_message_is_folded_once_by_whoever_takes_the_run_up():
+    """The owner before may have written it, and died before it took it from the inbox."""
+    life = Life(node("a"))
+    life.turn(Asked("paid", "m"))
+
+    followed = life.crashes(asked=(Asked("paid", "m"), Asked("paid", "n"), Asked("paid", "n")))
+
+    assert ["signal.received", "run.resumed", "step.started a"] == followed
 
 
 def test_a_cancelled_run_is_not_paused():
@@ -252,6 +262,17 @@ def test_it_has_the_value_that_somebody_gives():
     life.crashes()
 
     assert ["run.resumed", "step.completed once", "step.started b"] == life.crashes(by_hand=True, given={0: '"v"'})
+
+
+def test_an_answer_about_a_step_that_is_gone_says_nothing_of_others():
+    """It was given for another definition."""
+    life = Life(*(node(name, **ONCE) for name in "abc"))
+    life.crashes()
+    resumed = ev.RunResumed(seq=len(life.log) + 1, at=1.0, reason="retry", fingerprint="f", rerun=("gone",))
+
+    life.machine.replay([resumed])
+
+    assert [0, 1, 2] == list(life.machine.run.unknown)
 
 
 def test_an_unanswered_step_keeps_a_run_paused_that_was_resumed():
@@ -449,6 +470,20 @@ def test_a_step_that_ends_shows_that_the_run_goes_on():
 
     for _ in range(5):
         assert ["run.resumed", "step.started b"] == life.crashes()
+    assert ["run.resumed", "run.paused"] == life.crashes()
+
+
+@pytest.mark.parametrize("resumed", [{"by_hand": True}, {"was_released": True}])
+def test_the_count_of_dead_owners_begins_anew(resumed: dict[str, Any]):
+    """With an owner that somebody asked for, or that follows one which let go."""
+    life = Life(node("a"))
+    for _ in range(3):
+        life.crashes()
+    life.crashes(**resumed)
+
+    followed = [life.crashes()[1] for _ in range(6)]
+
+    assert [*["step.started a"] * 5, "run.paused"] == followed
 
 
 def test_owners_that_let_go_are_not_counted():
@@ -467,6 +502,25 @@ def test_a_parked_run_can_be_terminated():
         life.crashes()
 
     assert "run.cancelled" == life.crashes(asked=(Asked("terminate", "m"),))[-1]
+
+
+def test_a_takeover_gives_no_more_time():
+    """The deadline is that of the run, whoever executes it."""
+    life = Life(node("a"), deadline=60.0)
+    life.now += 30
+
+    life.crashes()
+
+    assert 160.0 == life.machine.run.next_due()
+
+
+def test_a_takeover_gives_no_more_attempts():
+    """What was tried again before counts; what died with its process does not."""
+    life = Life(node("a", retry=Retry(1, initial=0)))
+    life.fails("a")
+
+    assert ["run.resumed", "step.started a"] == life.crashes()
+    assert ["step.failed a", "run.failed"] == life.fails("a")
 
 
 # Heartbeats.
@@ -527,6 +581,91 @@ def test_a_step_whose_inputs_changed_runs_again():
 
     assert ["run.resumed", "step.started b"] == life.crashes(reset=("b",))
     assert ["step.completed b", "step.started c"] == life.returns("b")
+
+
+def test_a_step_that_runs_again_reads_what_it_read_before():
+    """Though nobody needed that any more before it was to run again, and however many owners read the log since."""
+    life = Life(node("a"), reading(node("b", "a")), reading(node("c", "b")), node("d", "c"))
+    for name, output in [("a", "[1]"), ("b", "[2]"), ("c", "[3]")]:
+        life.returns(name, output)
+    assert {} == life.machine.run.outputs
+
+    life.crashes(reset=("b", "c"))
+    first = life.machine.run.outputs[0]
+    life.crashes()
+    second = life.machine.run.outputs[0]
+    life.returns("b", "[4]")
+
+    assert ("[1]", "[1]") == (first, second)
+    assert {1: "[4]"} == life.machine.run.outputs
+    life.crashes()
+    assert {1: "[4]"} == life.machine.run.outputs
+
+
+def test_what_runs_again_has_no_output_meanwhile():
+    """Nor after it has failed."""
+    life = Life(node("a"), node("b", "a"))
+    life.returns("a")
+    life.crashes(reset=("a",))
+
+    assert History("r").extend(life.log).steps["a"].output is None
+
+
+def test_another_attempt_waits_for_what_runs_again_before_it():
+    """As if it were the first one; its budget is that of before."""
+    life = Life(node("a"), reading(node("b", "a", retry=Retry(1, initial=5, jitter=None))))
+    life.returns("a")
+    life.fails("b")
+
+    assert ["run.resumed", "step.started a"] == life.crashes(reset=("a",))
+    life.now += 5
+    assert [] == life.turn()
+    assert ["step.completed a", "step.started b"] == life.returns("a")
+    assert ["step.failed b", "run.failed"] == life.fails("b")
+    assert StepStatus.FAILED is History("r").extend(life.log).steps["b"].status
+
+
+@pytest.mark.parametrize(("again", "started"), [("a", []), ("b", ["step.started j"])])
+def test_another_attempt_does_not_wait_for_votes_that_it_does_not_want(again: str, started: list[str]):
+    """One that was given and is taken back has to be given again; one that nobody waited for has not."""
+    life = Life(
+        node("a"), node("b", retry=Retry(1, initial=60, jitter=None)),
+        node("j", "a", "b", join=Join.FIRST, retry=Retry(1, initial=5, jitter=None)),
+    )  # fmt: skip
+    life.returns("a")
+    life.fails("b")
+    life.fails("j")
+
+    life.crashes(reset=(again,))
+    life.now += 5
+
+    assert started == life.turn()
+
+
+def test_the_output_of_before_is_none_while_a_step_runs_again():
+    """What bears that it has none is not given the old one; what undoes it is."""
+    life = Life(node("a", undo={}, required=False), reading(node("b", "a", absorbs=["a"])), node("c", "b"))
+    life.returns("a", "[1]")
+    life.returns("b")
+    life.crashes(reset=("a", "b"))
+
+    assert ["step.failed a", "step.started b"] == life.fails("a")
+
+    assert life.machine.run.output_of(0) is None
+    assert {0: "[1]"} == life.machine.run.outputs
+
+
+@pytest.mark.parametrize("fail_fast", [True, False])
+def test_a_step_whose_inputs_changed_stays_as_it_is_once_something_is_undone(fail_fast: bool):
+    """It would be done again, only to be undone."""
+    life = Life(node("a", undo={}), node("b", "a", undo={}), node("c", "b"), fail_fast=fail_fast)
+    life.returns("a")
+    life.returns("b")
+    life.fails("c")
+    life.undoing("b")
+
+    assert ["run.resumed", "compensation.started a"] == life.crashes(reset=("a", "b"))
+    assert ["compensation.completed a", "run.failed"] == life.undoing("a")
 
 
 def test_beginning_again_is_no_beginning():

@@ -190,6 +190,20 @@ def test_what_could_not_be_undone_is_tried_again_by_hand():
     assert (RunStatus.FAILED, "done") == ending(life)
 
 
+def test_a_compensation_that_is_tried_again_by_hand_has_all_its_attempts():
+    """However many it had before."""
+    life = Life(node("a", undo={"retry": Retry(1, initial=0)}), node("b", "a"))
+    life.returns("a")
+    life.fails("b")
+    life.undoing("a", FAILS)
+    assert ["compensation.failed a", "run.failed"] == life.undoing("a", FAILS)
+    life.crashes(by_hand=True)
+
+    assert ["compensation.failed a", "compensation.started a"] == life.undoing("a", FAILS)
+    assert ["compensation.failed a", "run.failed"] == life.undoing("a", FAILS)
+    assert (RunStatus.FAILED, "failed") == ending(life)
+
+
 def test_a_cancelled_run_whose_compensation_failed_is_tried_again_by_hand():
     """It stays cancelled."""
     life = saga()
@@ -262,6 +276,20 @@ def test_an_attempt_that_ended_by_itself_had_no_effect(outcome: Any):
         life.fails("bad")
 
     assert not [event for event in life.log if isinstance(event, ev.CompensationEvent)]
+
+
+@pytest.mark.parametrize("options", [{}, {"on_exhausted": "pause"}])
+def test_what_failed_and_is_tried_again_by_hand_had_no_effect(options: dict[str, Any]):
+    """No more than if it were not tried again."""
+    life = Life(node("a", undo=UNDO, **options), node("b"), node("c", "b"))
+    life.turn(Asked("pause", "m"))
+    life.fails("a")
+    life.returns("b")
+
+    assert ["run.resumed", "step.started a", "step.started c"] == life.crashes(by_hand=True)
+    life.turn(Asked("cancel", "n"))
+    life.ends("a", Stopped())
+    assert ["step.cancelled c", "run.cancelled"] == life.ends("c", Stopped())
 
 
 def test_a_coroutine_that_was_stopped_had_no_effect():
@@ -348,12 +376,27 @@ def test_a_compensation_of_a_step_that_is_gone_from_the_definition():
     """Its events mean nothing to the new graph."""
     life = saga()
     life.fails("c")
-    other = Life(node("a", undo=UNDO))
+    other = Life(node("a", undo=UNDO), node("x", undo=UNDO), node("y", undo=UNDO))
     machine = other.new_machine()
 
     machine.replay(life.log)
 
     assert [0] == machine.run.effects.order
+    assert {StepStatus.PENDING} == {machine.run.statuses[number] for number in other.plan.undone_by}
+
+
+def test_a_step_that_ran_again_is_undone_once():
+    """By what it ended with last, in the order of these ends."""
+    life = Life(node("a", undo=UNDO), node("b", undo=UNDO), node("c", "a", "b"))
+    life.returns("a", '"A"')
+    life.returns("b")
+    assert ["run.resumed", "step.started a"] == life.crashes(reset=("a",))
+    life.returns("a", '"B"')
+
+    assert ["step.failed c", "compensation.started a"] == life.fails("c")
+    assert '"B"' == life.machine.run.outputs[0]
+    assert ["compensation.completed a", "compensation.started b"] == life.undoing("a")
+    assert ["compensation.completed b", "run.failed"] == life.undoing("b")
 
 
 def test_a_step_that_runs_again_since_its_inputs_changed_may_have_had_its_effect():

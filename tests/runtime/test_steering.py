@@ -720,6 +720,27 @@ async def test_an_adopted_graph_runs_again_what_has_other_inputs():
     assert 6 == result["end"]
 
 
+async def test_what_runs_again_for_an_adopted_graph_reads_what_is_stored():
+    """Though all that read it had completed."""
+    store = MemoryStore()
+
+    def fails(seen: object) -> None:
+        raise ValueError("not yet")
+
+    def flow(source: str, last: Any) -> Any:
+        a, b = step(lambda: "of a", name="a"), step(lambda: "of b", name="b")
+        seen = step(lambda x: f"seen: {x}", name="seen", depends_on={"x": {"a": a, "b": b}[source].result})
+        return make_workflow("Adopts", [a, b, seen, step(last, name="last")], on_change="adopt")
+
+    async with Orchestrator(store) as orchestrator:
+        await (await orchestrator.start(flow("a", fails)(), run_id="r")).wait()
+
+    async with Orchestrator(store) as orchestrator:
+        result = await (await orchestrator.resume("r", workflow=flow("b", lambda seen: seen))).result()
+
+    assert {"a": "of a", "b": "of b", "seen": "seen: of b", "last": "seen: of b"} == dict(result.outputs)
+
+
 async def test_a_new_input_without_a_default_cannot_be_adopted():
     """Nobody knows its value; a fork may give it."""
     store = MemoryStore()

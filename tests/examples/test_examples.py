@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import orchwf
-from examples import background, batch, conditional, error_handling, parallel, quickstart
+from examples import background, batch, conditional, error_handling, parallel, quickstart, saga
 from examples.error_handling import Billing
 from examples.parallel import Dashboard, LoadDashboard
 from orchwf import Orchestrator
+from orchwf.testing import crash_everywhere
 from tests.conftest import ROOT
 
 
@@ -59,6 +60,36 @@ def test_error_handling_tries_as_often_as_said():
         "voucher": ("failed", 1),
         "invoice": ("completed", 1),
     }
+
+
+def test_saga_gives_back_what_was_booked(capsys: pytest.CaptureFixture[str]):
+    """The last thing first, and what fails once is tried again; a trip that is paid is left as it is."""
+    ends = saga.main()
+
+    assert ends == [
+        "Ada travels for 550",
+        "Bob stays at home: ValueError: 550 is more than the 500 there are (undoing: done)",
+    ]
+    assert capsys.readouterr().out.splitlines() == [
+        "Ada: a room is booked",
+        "Ada: a flight is booked",
+        "Ada: room 12 and seat 7A are paid",
+        ends[0],
+        "Bob: a room is booked",
+        "Bob: a flight is booked",
+        "Bob: the airline does not answer",
+        "Bob: seat 7A is given back",
+        "Bob: room 12 is given back",
+        ends[1],
+    ]
+
+
+def test_saga_survives_crashes():
+    """Wherever its process dies, all is undone in the end."""
+    report = crash_everywhere(saga.Trip(traveller="Bob", budget=0), ends="failed")
+
+    assert not report.problems
+    assert len(report.deaths) > 20
 
 
 def test_conditional_runs_one_branch():
@@ -117,6 +148,7 @@ def test_background_runs_end_while_nobody_waits(capsys: pytest.CaptureFixture[st
         ("quickstart.py", "Hello, world!"),
         ("parallel.py", "Dashboard(user='customer 7', orders=[30, 12], total=42, rating=4.5)"),
         ("error_handling.py", "90.00 EUR. Thank you."),
+        ("saga.py", "Bob stays at home: ValueError: 550 is more than the 500 there are (undoing: done)"),
         ("conditional.py", "Welcome, user 7! You have a line to support."),
         ("batch.py", "{'completed': 50, 'failed': 1}, total 14025.00"),
         ("background.py", "15 pictures"),

@@ -5,12 +5,16 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 import attrs
 import pytest
 
-from orchwf import errors
+from orchwf import Orchestrator, RunHandle, RunStatus, StepStatus, errors
+from orchwf.core.events import EVENT_TYPES
+from orchwf.decorators import StepKeywords, WorkflowKeywords
+from orchwf.observers.log import _LEVELS
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -128,6 +132,39 @@ def test_each_problem_is_explained():
 
     assert len(codes) > 3
     assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
+
+
+def named_in(page: str) -> set[str]:
+    """What stands in backticks on a page."""
+    return set(re.findall(r"`([^`\n]+)`", (ROOT / "docs" / page).read_text(encoding="utf-8")))
+
+
+def test_each_event_and_status_is_explained():
+    """The page about running names every kind of event, and every place where a run or a step can be."""
+    names = {*EVENT_TYPES, *map(str, RunStatus), *map(str, StepStatus)}
+
+    assert names <= named_in("running.md")
+
+
+def test_each_event_has_its_level():
+    """The page about logs names every kind that is not told at the level of all others."""
+    assert _LEVELS.keys() <= named_in("logging.md")
+
+
+def test_each_option_is_explained():
+    """The page about definitions names every option of a step and of a workflow."""
+    options = {*StepKeywords.__annotations__, *WorkflowKeywords.__annotations__}
+
+    assert options <= named_in("definition.md")
+
+
+def test_each_way_to_steer_a_run_is_explained():
+    """The page about running names every option of an orchestrator and of a resume, and every method of a handle."""
+    page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    calls = (Orchestrator, Orchestrator.resume, Orchestrator.fork)
+    names = {*vars(RunHandle), *(name for call in calls for name in signature(call).parameters)} - {"self"}
+
+    assert [name for name in names if not name.startswith("_") and not re.search(rf"\b{name}\b", page)] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=ids)

@@ -13,6 +13,7 @@ from orchwf.core.codec import Codec
 from orchwf.core.events import StepHeartbeat
 from orchwf.runtime.heart import Heart
 from orchwf.stores import MemoryStore
+from orchwf.testing import FakeClock, TestOrchestrator
 from tests.runtime.flows import Gate, log_of
 
 
@@ -137,6 +138,33 @@ def test_a_context_made_by_hand_keeps_what_it_is_told():
     context.heartbeat()
 
     assert 3 == context.last_heartbeat
+
+
+async def test_one_a_second_is_stored_and_the_last_one_when_the_attempt_ends():
+    """However many there are."""
+    first, second = Gate(), Gate()
+
+    async def beats(ctx: StepContext) -> None:
+        ctx.heartbeat(1)
+        await first.pass_through()
+        for n in (2, 3):
+            ctx.heartbeat(n)
+        await second.pass_through()
+        ctx.heartbeat(4)
+
+    async with TestOrchestrator(clock=FakeClock()) as orchestrator:
+        run = await orchestrator.start(make_workflow("Beats", [step(beats)])())
+        await first.came.get()
+        first.open()
+        await second.came.get()
+        await orchestrator.clock.advance(0.9)
+        within = told(await log_of(run))
+        await orchestrator.clock.advance(0.1)
+        after = told(await log_of(run))
+        second.open()
+        await run.result()
+
+        assert (["1"], ["1", "3"], ["1", "3", "4"]) == (within, after, told(await log_of(run)))
 
 
 # The pace at which heartbeats are passed on, with a clock of the test's.

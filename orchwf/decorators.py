@@ -8,7 +8,7 @@ import attrs
 
 from .collection import compile_class, compile_functions
 from .core.dag import Dag, dag_of
-from .core.options import Duration, Quorum, Retry
+from .core.options import Duration, OnChange, Quorum, Retry
 from .core.references import Condition, Ref
 from .errors import DefinitionError, Problem
 from .steps import Free, make_step
@@ -49,7 +49,7 @@ class WorkflowKeywords(TypedDict, total=False):
     version: str
     deadline: Duration | None
     fail_fast: bool
-    on_change: Literal["refuse", "adopt"]
+    on_change: OnChange
     tags: Sequence[str]
 
 
@@ -59,7 +59,7 @@ class MadeKeywords(TypedDict, total=False):
     description: str
     deadline: Duration | None
     fail_fast: bool
-    on_change: Literal["refuse", "adopt"]
+    on_change: OnChange
     tags: Sequence[str]
 
 

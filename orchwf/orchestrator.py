@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
-from .core.options import Duration, positive_seconds, seconds
+from .core.options import Duration, OnChange, positive_seconds, seconds
 from .core.state import RunStatus
 from .errors import RunExistsError, StoreError, UsageError
 from .observers.log import LogObserver
@@ -30,7 +30,7 @@ from .runtime.keeper import Keeper
 from .runtime.owner import this_process
 from .runtime.registry import Registry
 from .runtime.result import RunResult
-from .runtime.runs import OnChange, Runs
+from .runtime.runs import Runs
 from .runtime.watchdog import Watchdog
 from .stores import default_store, open_store
 

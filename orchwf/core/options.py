@@ -18,6 +18,9 @@ Duration = float | str | timedelta
 ErrorFilter = tuple[type[BaseException], ...] | type[BaseException] | Callable[[BaseException], bool]
 """Exception classes, or a predicate over an exception."""
 
+OnChange = Literal["refuse", "adopt"]
+"""What is to be done with a run whose graph is another one now: to leave it, or to go on with the new one."""
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\s*\d+(?:\.\d+)?\s*(?:ms|[smhdw])\s*)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])")
@@ -220,5 +223,5 @@ class WorkflowOptions:
 
     deadline: float | None = None
     fail_fast: bool = True
-    on_change: Literal["refuse", "adopt"] = "refuse"
+    on_change: OnChange = "refuse"
     tags: tuple[str, ...] = ()

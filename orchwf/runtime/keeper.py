@@ -10,7 +10,8 @@ from ..core.state import RunStatus
 from ..errors import StoreError
 from ..ports import RunQuery, RunRecord
 from .owner import is_dead, parse_owner
-from .runs import ENDING, Runs
+from .runs import Runs
+from .takeover import ENDING
 
 _LOGGER = logging.getLogger("orchwf")
 _RUNS = 1_000

@@ -5,20 +5,18 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping
 
 import attrs
 
-from ..core.adoption import changed_inputs, kept_by_fork, obstacle
+from ..core.adoption import kept_by_fork
 from ..core.codec import Codec
 from ..core.dag import Dag, dag_of
-from ..core.events import Event, RunStarted
-from ..core.outcome import Asked, Begun, TakenUp
-from ..core.state import RunStatus, StepStatus
+from ..core.options import OnChange
+from ..core.outcome import Begun, TakenUp
+from ..core.state import RunStatus
 from ..errors import (
     ConflictError,
-    IllegalTransitionError,
     NotResumableError,
     RunExistsError,
     RunNotFoundError,
@@ -35,15 +33,10 @@ from .engine import Engine, closed
 from .execution import Execution, encode_inputs
 from .owner import Owner, is_abandoned, parse_owner
 from .registry import Registry
-from .stored import damaged_log, empty_log, stored_dag, stored_history, stored_json
+from .stored import stored_dag, stored_history
+from .takeover import ENDING, asked_by, changes_since, check_goes_on, completed_among, replayed
 
 _LOGGER = logging.getLogger("orchwf")
-_PAGE = 10_000
-ENDING = ("cancel", "terminate")
-"""The signals for which a run that nobody executes is taken up."""
-
-OnChange = Literal["refuse", "adopt"]
-"""What is done with a run whose graph is another one now."""
 
 
 class Runs:
@@ -267,16 +260,22 @@ class Runs:
         self, record: RunRecord, dag: Dag, answers: Answers | None, on_change: OnChange | None
     ) -> Execution:
         self._check_engine()
-        changed = await self._changed(record, dag, on_change)
+        changed = await changes_since(self.store, record, dag, on_change)
         if not await self.store.claim(record.id, str(self.owner), previous=record.owner):
             raise await self._owned(record.id)
         try:
-            execution = await self._replayed(attrs.evolve(record, owner=str(self.owner)), dag)
-            messages = await self.store.inbox(str(self.owner))
-            asked = tuple(_asked(message) for message in messages if message.run_id == record.id)
+            owned = attrs.evolve(record, owner=str(self.owner))
+            execution = await replayed(self.store, owned, dag, self.registry.plan(dag))
+            messages = [each for each in await self.store.inbox(str(self.owner)) if each.run_id == record.id]
+            taken = TakenUp(
+                fingerprint=dag.fingerprint, was_released=record.owner is None,
+                asked=tuple(map(asked_by, messages)), most_takeovers=self._most_takeovers,
+                reset=completed_among(changed, execution),
+            )  # fmt: skip
             if answers is None:
-                _check_goes_on(execution, asked)
-            taken = attrs.evolve(self._taken_up(execution, record, changed, answers), asked=asked)
+                check_goes_on(execution, taken)
+            else:
+                taken = answers.applied(taken, execution)
             # The orchestrator may have begun to close meanwhile, and then nobody would execute it.
             self._check_engine()
         except BaseException:
@@ -286,59 +285,11 @@ class Runs:
         await self._until_written(execution)
         return execution
 
-    def _taken_up(self, execution: Execution, record: RunRecord, changed: set[str], answers: Answers | None) -> TakenUp:
-        run = execution.machine.run
-        completed = {
-            node.name
-            for node, status in zip(run.plan.nodes, run.statuses, strict=True)
-            if status is StepStatus.COMPLETED
-        }
-        taken = TakenUp(
-            fingerprint=execution.dag.fingerprint, was_released=record.owner is None,
-            most_takeovers=self._most_takeovers, reset=tuple(sorted(changed & completed)),
-        )  # fmt: skip
-        return taken if answers is None else answers.applied(taken, execution)
-
     async def _owned(self, run_id: str) -> Exception:
         record = await self.store.get(run_id)
         if record is None:
             return RunNotFoundError(run_id, self.store.url)
         return RunOwnedError(run_id, parse_owner(record.owner).label if record.owner else "another process")
-
-    async def _changed(self, record: RunRecord, dag: Dag, on_change: OnChange | None) -> set[str]:
-        """
-        The steps whose inputs have changed since the run was started, if that is adopted.
-
-        Raises:
-            WorkflowChangedError: it is not, or it cannot be.
-        """
-        if record.fingerprint == dag.fingerprint:
-            return set()
-        before = await self.stored_dag(record.fingerprint)
-        if before is None:
-            return set()
-        if found := obstacle(before, dag, on_change):
-            difference, lacking = found
-            raise WorkflowChangedError(record.id, dag.name, str(difference), lacking)
-        return changed_inputs(before, dag)
-
-    async def _replayed(self, record: RunRecord, dag: Dag) -> Execution:
-        execution: Execution | None = None
-        after = 0
-        while events := await self.store.read(record.id, after=after, limit=_PAGE):
-            if execution is None:
-                execution = Execution(record, dag, self.registry.plan(dag), _inputs_of(events))
-            try:
-                execution.machine.replay(events)
-            except IllegalTransitionError as error:
-                raise damaged_log(self.store, record.id, error) from error
-            after = events[-1].seq
-        if execution is None:
-            raise empty_log(self.store, record.id)
-        execution.written = after
-        if record.fingerprint != dag.fingerprint:
-            execution.definition = dag.text
-        return execution
 
     async def resume(
         self, run_id: str, workflow: type | None, answers: Answers, *, on_change: OnChange | None = None
@@ -394,7 +345,7 @@ class Runs:
             if execution is not None:
                 # One that cannot be read must not keep the others from their runs; whoever takes its run up is told.
                 with contextlib.suppress(StoreError):
-                    self.engine.tell_run(execution, _asked(message))
+                    self.engine.tell_run(execution, asked_by(message))
 
     async def let_lost_ones_go(self) -> None:
         """Execute no longer what somebody else has taken, as our lease had run out."""
@@ -409,29 +360,6 @@ class Runs:
         for execution in list(self.engine.executions.values()):
             await self.store.claim(execution.record.id, None, previous=str(self.owner))
         await self.store.renew(str(self.owner), 0)
-
-
-def _check_goes_on(execution: Execution, asked: Sequence[Asked]) -> None:
-    """
-    See that a run which is taken up by itself still goes on by itself.
-
-    Raises:
-        NotResumableError: since its summary was read it has ended, or somebody let it pause.
-    """
-    status = execution.machine.run.status
-    is_to_end = status is RunStatus.PAUSED and any(each.signal in ENDING for each in asked)
-    if status is not RunStatus.RUNNING and not is_to_end:
-        raise NotResumableError(execution.record.id, status)
-
-
-def _asked(message: Message) -> Asked:
-    payload = stored_json(message.payload, f"the message {message.id!r} to run {message.run_id!r}")
-    return Asked(message.signal, message.id, str(payload))
-
-
-def _inputs_of(events: Sequence[Event]) -> str:
-    first = events[0]
-    return first.inputs if isinstance(first, RunStarted) else "{}"
 
 
 def _overlaid(dag: Dag, stored: str, inputs: Mapping[str, object]) -> str:

@@ -89,7 +89,8 @@ BUGS = (
     ),
     Bug(
         "a run that has ended is taken up by an old summary", "runtime/runs.py",
-        "            if answers is None:\n                _check_goes_on(execution, asked)\n", "",
+        "            if answers is None:\n                check_goes_on(execution, taken)\n            else:\n",
+        "            if answers is not None:\n",
     ),
     Bug(
         "a stale owner overwrites what the new one wrote", "stores/sqlite_append.py",

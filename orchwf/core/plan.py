@@ -49,9 +49,7 @@ class Plan:
             len(readers) + (number in self.undo) for number, readers in enumerate(_reversed(self.sources))
         ]
         self.gates: dict[int, frozenset[int]] = {
-            number: frozenset(self._numbers(tuple(node.asked)))
-            for number, node in enumerate(by_position)
-            if node.asked
+            number: frozenset(self._numbers(tuple(node.asked))) for number, node in enumerate(by_position) if node.asked
         }
         self.deadline = dag.options.deadline
         self.fail_fast = dag.options.fail_fast

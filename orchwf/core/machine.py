@@ -148,9 +148,7 @@ class Machine:
         """The steps that wait for another attempt, but that now have to wait for one of another step before."""
         run, plan = self.run, self.run.plan
         names = []
-        for step in run.due:
-            if step in plan.undone_by:
-                continue
+        for step in [each for each in run.due if each not in plan.undone_by]:
             lacking = [each for each in plan.parents[step] if not run.after_resume(each, resumed).is_final]
             # What has had the votes that it wanted has them still, but for those that are taken back.
             if any(run.statuses[each].is_final or not plan.counts_votes(step) for each in lacking):

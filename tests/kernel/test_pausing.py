@@ -602,15 +602,6 @@ def test_a_step_that_runs_again_reads_what_it_read_before():
     assert {1: "[4]"} == life.machine.run.outputs
 
 
-def test_what_runs_again_has_no_output_meanwhile():
-    """Nor after it has failed."""
-    life = Life(node("a"), node("b", "a"))
-    life.returns("a")
-    life.crashes(reset=("a",))
-
-    assert History("r").extend(life.log).steps["a"].output is None
-
-
 def test_another_attempt_waits_for_what_runs_again_before_it():
     """As if it were the first one; its budget is that of before."""
     life = Life(node("a"), reading(node("b", "a", retry=Retry(1, initial=5, jitter=None))))
@@ -623,6 +614,19 @@ def test_another_attempt_waits_for_what_runs_again_before_it():
     assert ["step.completed a", "step.started b"] == life.returns("a")
     assert ["step.failed b", "run.failed"] == life.fails("b")
     assert StepStatus.FAILED is History("r").extend(life.log).steps["b"].status
+
+
+def test_another_attempt_waits_for_what_a_changed_definition_puts_before_it():
+    """As if it were the first one."""
+    before = Life(node("a", retry=Retry(1, initial=5, jitter=None)))
+    before.fails("a")
+    after = Life(node("x"), node("a", "x", retry=Retry(1, initial=5, jitter=None)))
+    after.log = before.log
+
+    assert ["run.resumed", "step.started x"] == after.crashes()
+    after.now += 5
+    assert [] == after.turn()
+    assert ["step.completed x", "step.started a"] == after.returns("x")
 
 
 @pytest.mark.parametrize(("again", "started"), [("a", []), ("b", ["step.started j"])])

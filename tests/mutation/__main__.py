@@ -33,10 +33,15 @@ from hypothesis import Phase, settings
 from tests.mutation.mutants import Mutant, mutants
 
 _CORE = Path(__file__).resolve().parents[2] / "orchwf" / "core"
-_KERNEL = [f"tests/kernel/test_{name}.py" for name in ("machine", "undoing", "pausing", "state", "replay")]
+_KERNEL = [
+    f"tests/kernel/test_{name}.py"
+    for name in ("machine", "places", "reasons", "undoing", "pausing", "plan", "state", "replay")
+]
 TESTS = {
     "machine": _KERNEL, "standing": _KERNEL, "effects": _KERNEL, "state": _KERNEL, "plan": _KERNEL,
-    "options": ["tests/kernel/test_retry.py", "tests/definition"],
+    "adoption": ["tests/kernel/test_adoption.py"], "history": ["tests/kernel/test_history.py"],
+    "events": ["tests/kernel/test_events.py"], "report": ["tests/cli"],
+    "compensating": ["tests/definition"], "options": ["tests/kernel/test_retry.py", "tests/definition"],
 }  # fmt: skip
 """Module -> the tests that are to notice, the quickest first; of others all of two folders."""
 

@@ -53,7 +53,7 @@ BUGS = (
     ),
     Bug(
         "a step that runs at most once runs again after a crash", "core/standing.py",
-        'if node.options.delivery == "at_most_once":', "if False:",
+        'if self.plan.nodes[step].options.delivery == "at_most_once":', "if False:",
     ),
     Bug(
         "a step starts while one of its dependencies runs", "core/standing.py",

@@ -3,9 +3,11 @@
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from tests.simulation.planted import BUGS, Bug, hunt, plant
 from tests.simulation.world import simulate
 
 CHUNKS = 16
@@ -32,3 +34,20 @@ def test_the_invariants_hold_whatever_happens(chunk: int):
         fired["crash"] += world.crashes
 
     assert {"busy", "lost", "stall", "crash"} == set(fired), "a kind of fault never fired"
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_each_bug_can_be_planted(bug: Bug, tmp_path: Path):
+    """What it replaces is there; that the simulation finds it is shown by `python -m tests.simulation.planted`."""
+    plant(bug, tmp_path)
+
+    planted = (tmp_path / "orchwf" / bug.file).read_text(encoding="utf-8")
+
+    assert bug.new in planted
+
+
+def test_a_planted_bug_is_found():
+    """One that shows early."""
+    (bug,) = (each for each in BUGS if each.name == "a body starts before its start is written")
+
+    assert "schedule" in hunt(bug)

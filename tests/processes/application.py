@@ -1,8 +1,8 @@
 """
 An application that ends in good order on signals: its own handler, its own exit codes.
 
-Called as `python -m tests.processes.application STORE WORKFLOW GRACE LEAVES`: it starts the run `r`, or takes it up,
-and waits for it, or until its own handler was called, if LEAVES is `leaves`.
+Called as `python -m tests.processes.application STORE WORKFLOW GRACE UNTIL`: it starts the run `r`, or takes it up, and
+stays until it has its `result`, has followed its `events` to the end, or its own handler was called for a `signal`.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ WORKFLOWS: dict[str, type] = {each.__name__: each for each in (Polite, Stubborn,
 """Name -> class."""
 
 
-async def main(store: str, name: str, grace: float, *, leaves: bool) -> int:
+async def main(store: str, name: str, grace: float, until: str) -> int:
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
 
     def own(number: int, frame: FrameType | None) -> None:
@@ -96,7 +96,14 @@ async def main(store: str, name: str, grace: float, *, leaves: bool) -> int:
             store, workflows=list(WORKFLOWS.values()), grace=grace, stop_on=tuple(OWN)
         ) as orchestrator:
             run = await orchestrator.start(WORKFLOWS[name](), run_id="r", on_duplicate="attach")
-            await (asked.wait() if leaves else run.result())
+            match until:
+                case "result":
+                    await run.result()
+                case "events":
+                    async for _ in run.events(follow=True):
+                        pass
+                case _:
+                    await asked.wait()
     except RunInterruptedError as error:
         print(type(error).__name__, flush=True)
         code = INTERRUPTED
@@ -106,4 +113,4 @@ async def main(store: str, name: str, grace: float, *, leaves: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), leaves=sys.argv[4] == "leaves")))
+    sys.exit(asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4])))

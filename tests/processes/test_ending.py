@@ -17,8 +17,8 @@ _SLACK = 15.0
 """Seconds that an end may take beside the grace, which is a second or two where the machine is not busy."""
 
 
-def application(place: Place, workflow: str, grace: float, leaves: str = "stays") -> "subprocess.Popen[bytes]":
-    return place.begin("tests.processes.application", place.url, workflow, str(grace), leaves)
+def application(place: Place, workflow: str, grace: float, until: str = "result") -> "subprocess.Popen[bytes]":
+    return place.begin("tests.processes.application", place.url, workflow, str(grace), until)
 
 
 def ended(process: "subprocess.Popen[bytes]") -> tuple[int, list[str]]:
@@ -36,13 +36,13 @@ def check_goes_on(place: Place, workflow: str) -> list[str]:
     return kinds(log)
 
 
-@pytest.mark.parametrize("number", OWN)
-def test_the_first_signal_lets_an_application_end_in_good_order(place: Place, number: signal.Signals):
+@pytest.mark.parametrize(("number", "until"), [(signal.SIGTERM, "result"), (signal.SIGINT, "events")])
+def test_the_first_signal_lets_an_application_end_in_good_order(place: Place, number: signal.Signals, until: str):
     """
     Bodies are told, what ends in its grace is kept, whoever waits gets an error, the program chooses its exit code,
     its own handlers are called and come back, and the run can be resumed at once.
     """
-    process = application(place, "Polite", 0.5)
+    process = application(place, "Polite", 0.5, until)
     place.until("look", 1, "begin")
     place.until("wait", 1, "begin")
 
@@ -60,11 +60,11 @@ def test_the_first_signal_lets_an_application_end_in_good_order(place: Place, nu
 
 
 @pytest.mark.parametrize("workflow", ["Polite", "Stubborn"])
-@pytest.mark.parametrize("leaves", ["stays", "leaves"])
-def test_the_second_signal_ends_an_application_at_once(place: Place, workflow: str, leaves: str):
+@pytest.mark.parametrize("until", ["result", "signal"])
+def test_the_second_signal_ends_an_application_at_once(place: Place, workflow: str, until: str):
     """Whatever runs, and also where the first one let the program leave its orchestrator."""
     body = {"Polite": "wait", "Stubborn": "go_on"}[workflow]
-    process = application(place, workflow, _LONG, leaves)
+    process = application(place, workflow, _LONG, until)
     place.until(body, 1, "begin")
 
     process.send_signal(signal.SIGTERM)

@@ -84,7 +84,7 @@ def _mismatch(
         given = step.body.returns
     elif isinstance(binding, FromInput):
         given = inputs[binding.name].type
-    if given is UNKNOWN or parameter.type is UNKNOWN or is_assignable(given, parameter.type):
+    if is_assignable(given, parameter.type):
         return []
     source = "the output" if isinstance(binding, FromStep) else f"the input {parameter.name!r}"
     message = (

@@ -71,6 +71,41 @@ def test_the_parameter_that_is_called_like_the_step_is_its_output():
     assert ["amount"] == [argument.parameter for argument in compensation_of(Trip, "pay").arguments]
 
 
+def test_a_parameter_with_a_default_is_not_given_the_output():
+    """The first one that has none is."""
+
+    @workflow
+    class Trip:
+        @step
+        def book(self) -> int:
+            return 1
+
+        @book.compensate  # type: ignore[arg-type]
+        def cancel(self, loud: bool = True, *, booking: int) -> None: ...
+
+    assert ["booking"] == [argument.parameter for argument in compensation_of(Trip).arguments]
+
+
+def test_a_compensation_is_described_by_its_own_words():
+    """And knows its code."""
+
+    @workflow
+    class Trip:
+        @step
+        def book(self) -> int:
+            """Book a seat."""
+            return 1
+
+        @book.compensate
+        def cancel(self) -> None:
+            """Give the seat back."""
+
+    node = compensation_of(Trip)
+
+    assert "Give the seat back." == node.description
+    assert node.digest() not in ("", compile_workflow(Trip).nodes["book"].digest())
+
+
 def test_a_compensation_may_take_nothing():
     """What it needs it may know."""
 
@@ -162,6 +197,10 @@ def test_compensations_of_generated_workflows():
          "the compensation of step 'book' has a parameter 'other' that nothing gives a value"),
         (lambda self, **outputs: None, "bad-compensation",
          "the compensation of step 'book' has a parameter '**outputs' that nothing gives a value"),
+        (lambda self, why, book: None, "bad-compensation",
+         "the compensation of step 'book' has a parameter 'why' that nothing gives a value"),
+        (lambda self, book, why: None, "bad-compensation",
+         "the compensation of step 'book' has a parameter 'why' that nothing gives a value"),
         (Booking, "bad-compensation", "the compensation of step 'book' is a class, not a function"),
     ],
 )  # fmt: skip
@@ -178,6 +217,32 @@ def test_compensations_that_cannot_be_called(function: Any, code: str, message: 
             cancel = book.compensate(function)
 
     assert [(code, message)] == problems_of(caught)
+
+
+def test_the_output_is_given_once():
+    """A parameter whose default says so has it, and whatever else is wrong, no other one has."""
+    with pytest.raises(DefinitionError) as caught:
+
+        @workflow
+        class Trip:
+            @step
+            def pay(self) -> int:
+                return 1
+
+            @pay.compensate
+            def refund(self, amount: int | None = pay.maybe, *, why: str) -> None: ...
+
+            @step
+            def book(self) -> int:
+                return 1
+
+            @book.compensate
+            def cancel(self, book: int, x: int = pay.result, *, why: str) -> None: ...
+
+    lacking = [message.rpartition("has a parameter ")[2] for _, message in problems_of(caught)]
+    assert [f"{name!r} that nothing gives a value" for name in ("why", "x", "why")] == lacking
+    hint = "A compensation takes the output of its step, inputs of the workflow by name, and a StepContext."
+    assert {hint} == {problem.hint for problem in caught.value.problems}
 
 
 def test_types_have_to_fit():
@@ -199,6 +264,7 @@ def test_types_have_to_fit():
         ("type-mismatch", "the compensation of step 'book': parameter 'booking' is str, but the output is int"),
         ("type-mismatch", "the compensation of step 'book': parameter 'user' is int, but the input 'user' is str"),
     ] == problems_of(caught)
+    assert {"Change one of the two annotations."} == {problem.hint for problem in caught.value.problems}
 
 
 def test_the_output_of_another_step_is_not_given():

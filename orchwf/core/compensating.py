@@ -25,7 +25,7 @@ def bind_compensation(
     body = draft.body
     problems = [
         Problem("bad-compensation", step.name, f"the compensation of step {step.name!r} {each.message}",
-                each.location or body.location, each.hint)
+                each.location or body.location or step.body.location, each.hint)
         for each in (*draft.problems, *body.problems)
     ]  # fmt: skip
     arguments: list[Argument] = []

@@ -1,5 +1,7 @@
 """How a step is undone, as it is written: what a compensation takes, and what is wrong with it."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,11 @@ def compensation_of(cls: type, name: str = "book") -> Node:
     node = compile_workflow(cls).nodes[name].compensation
     assert node is not None
     return node
+
+
+def place_of(location: str) -> str:
+    """The name of the file, of `file:line`; of a class not every Python knows the line."""
+    return re.sub(r":\d+$", "", Path(location).name)
 
 
 def problems_of(caught: "pytest.ExceptionInfo[DefinitionError]") -> list[tuple[str, str]]:
@@ -103,6 +110,7 @@ def test_a_compensation_is_described_by_its_own_words():
     node = compensation_of(Trip)
 
     assert "Give the seat back." == node.description
+    assert "test_compensations.py" == place_of(node.location)
     assert node.digest() not in ("", compile_workflow(Trip).nodes["book"].digest())
 
 
@@ -202,10 +210,11 @@ def test_compensations_of_generated_workflows():
         (lambda self, book, why: None, "bad-compensation",
          "the compensation of step 'book' has a parameter 'why' that nothing gives a value"),
         (Booking, "bad-compensation", "the compensation of step 'book' is a class, not a function"),
+        (int, "bad-compensation", "the compensation of step 'book' is a class, not a function"),
     ],
 )  # fmt: skip
 def test_compensations_that_cannot_be_called(function: Any, code: str, message: str):
-    """With everything else that is wrong with the class."""
+    """With everything else that is wrong with the class; if they have no place, that of the step is told."""
     with pytest.raises(DefinitionError) as caught:
 
         @workflow
@@ -217,6 +226,7 @@ def test_compensations_that_cannot_be_called(function: Any, code: str, message: 
             cancel = book.compensate(function)
 
     assert [(code, message)] == problems_of(caught)
+    assert "test_compensations.py" == place_of(caught.value.problems[0].location)
 
 
 def test_the_output_is_given_once():
@@ -330,6 +340,7 @@ def test_an_option_that_there_is_not():
         ("bad-compensation", f"the compensation of step 'pay' {bad}"),
     ] == problems_of(caught)
     assert "Did you mean 'retries'?" == caught.value.problems[0].hint
+    assert {"test_compensations.py"} == {place_of(problem.location) for problem in caught.value.problems}
 
 
 def test_a_step_that_is_compiled_is_not_changed():

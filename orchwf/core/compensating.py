@@ -25,7 +25,7 @@ def bind_compensation(
     body = draft.body
     problems = [
         Problem("bad-compensation", step.name, f"the compensation of step {step.name!r} {each.message}",
-                each.location or body.location, each.hint)
+                each.location or body.location or step.body.location, each.hint)
         for each in (*draft.problems, *body.problems)
     ]  # fmt: skip
     arguments: list[Argument] = []
@@ -84,7 +84,7 @@ def _mismatch(
         given = step.body.returns
     elif isinstance(binding, FromInput):
         given = inputs[binding.name].type
-    if given is UNKNOWN or parameter.type is UNKNOWN or is_assignable(given, parameter.type):
+    if is_assignable(given, parameter.type):
         return []
     source = "the output" if isinstance(binding, FromStep) else f"the input {parameter.name!r}"
     message = (

@@ -234,8 +234,7 @@ class Standing:
         Not while a log is replayed: it may end with a step that is to run again, and reads what is long read.
         """
         for step in self._unneeded:
-            if not self._unread[step]:
-                self.outputs.pop(step, None)
+            self.outputs.pop(step, None)
         self._unneeded.clear()
 
     def late_reason(self) -> str:

@@ -1,5 +1,7 @@
 """How a step is undone, as it is written: what a compensation takes, and what is wrong with it."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,11 @@ def compensation_of(cls: type, name: str = "book") -> Node:
     node = compile_workflow(cls).nodes[name].compensation
     assert node is not None
     return node
+
+
+def place_of(location: str) -> str:
+    """The name of the file, of `file:line`; of a class not every Python knows the line."""
+    return re.sub(r":\d+$", "", Path(location).name)
 
 
 def problems_of(caught: "pytest.ExceptionInfo[DefinitionError]") -> list[tuple[str, str]]:
@@ -69,6 +76,42 @@ def test_the_parameter_that_is_called_like_the_step_is_its_output():
 
     assert ["book"] == [argument.parameter for argument in compensation_of(Trip).arguments]
     assert ["amount"] == [argument.parameter for argument in compensation_of(Trip, "pay").arguments]
+
+
+def test_a_parameter_with_a_default_is_not_given_the_output():
+    """The first one that has none is."""
+
+    @workflow
+    class Trip:
+        @step
+        def book(self) -> int:
+            return 1
+
+        @book.compensate  # type: ignore[arg-type]
+        def cancel(self, loud: bool = True, *, booking: int) -> None: ...
+
+    assert ["booking"] == [argument.parameter for argument in compensation_of(Trip).arguments]
+
+
+def test_a_compensation_is_described_by_its_own_words():
+    """And knows its code."""
+
+    @workflow
+    class Trip:
+        @step
+        def book(self) -> int:
+            """Book a seat."""
+            return 1
+
+        @book.compensate
+        def cancel(self) -> None:
+            """Give the seat back."""
+
+    node = compensation_of(Trip)
+
+    assert "Give the seat back." == node.description
+    assert "test_compensations.py" == place_of(node.location)
+    assert node.digest() not in ("", compile_workflow(Trip).nodes["book"].digest())
 
 
 def test_a_compensation_may_take_nothing():
@@ -162,11 +205,16 @@ def test_compensations_of_generated_workflows():
          "the compensation of step 'book' has a parameter 'other' that nothing gives a value"),
         (lambda self, **outputs: None, "bad-compensation",
          "the compensation of step 'book' has a parameter '**outputs' that nothing gives a value"),
+        (lambda self, why, book: None, "bad-compensation",
+         "the compensation of step 'book' has a parameter 'why' that nothing gives a value"),
+        (lambda self, book, why: None, "bad-compensation",
+         "the compensation of step 'book' has a parameter 'why' that nothing gives a value"),
         (Booking, "bad-compensation", "the compensation of step 'book' is a class, not a function"),
+        (int, "bad-compensation", "the compensation of step 'book' is a class, not a function"),
     ],
 )  # fmt: skip
 def test_compensations_that_cannot_be_called(function: Any, code: str, message: str):
-    """With everything else that is wrong with the class."""
+    """With everything else that is wrong with the class; if they have no place, that of the step is told."""
     with pytest.raises(DefinitionError) as caught:
 
         @workflow
@@ -178,6 +226,33 @@ def test_compensations_that_cannot_be_called(function: Any, code: str, message: 
             cancel = book.compensate(function)
 
     assert [(code, message)] == problems_of(caught)
+    assert "test_compensations.py" == place_of(caught.value.problems[0].location)
+
+
+def test_the_output_is_given_once():
+    """A parameter whose default says so has it, and whatever else is wrong, no other one has."""
+    with pytest.raises(DefinitionError) as caught:
+
+        @workflow
+        class Trip:
+            @step
+            def pay(self) -> int:
+                return 1
+
+            @pay.compensate
+            def refund(self, amount: int | None = pay.maybe, *, why: str) -> None: ...
+
+            @step
+            def book(self) -> int:
+                return 1
+
+            @book.compensate
+            def cancel(self, book: int, x: int = pay.result, *, why: str) -> None: ...
+
+    lacking = [message.rpartition("has a parameter ")[2] for _, message in problems_of(caught)]
+    assert [f"{name!r} that nothing gives a value" for name in ("why", "x", "why")] == lacking
+    hint = "A compensation takes the output of its step, inputs of the workflow by name, and a StepContext."
+    assert {hint} == {problem.hint for problem in caught.value.problems}
 
 
 def test_types_have_to_fit():
@@ -199,6 +274,7 @@ def test_types_have_to_fit():
         ("type-mismatch", "the compensation of step 'book': parameter 'booking' is str, but the output is int"),
         ("type-mismatch", "the compensation of step 'book': parameter 'user' is int, but the input 'user' is str"),
     ] == problems_of(caught)
+    assert {"Change one of the two annotations."} == {problem.hint for problem in caught.value.problems}
 
 
 def test_the_output_of_another_step_is_not_given():
@@ -264,6 +340,7 @@ def test_an_option_that_there_is_not():
         ("bad-compensation", f"the compensation of step 'pay' {bad}"),
     ] == problems_of(caught)
     assert "Did you mean 'retries'?" == caught.value.problems[0].hint
+    assert {"test_compensations.py"} == {place_of(problem.location) for problem in caught.value.problems}
 
 
 def test_a_step_that_is_compiled_is_not_changed():

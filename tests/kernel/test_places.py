@@ -370,6 +370,17 @@ def test_a_machine_that_lived_may_take_its_run_up_itself():
     assert ["step.failed bad", "step.cancelled last"] == life.fails("bad")
 
 
+@pytest.mark.parametrize(("verdict", "kind"), [("it is false now", "step.skipped"), (BROKEN, "step.failed")])
+def test_a_condition_is_asked_again_of_a_step_that_runs_again(verdict: Any, kind: str):
+    """It ended in no attempt, and the last one is that of before."""
+    life = Life(node("a", when=lambda _: True), node("b"))
+    life.returns("a")
+    life.verdicts["a"] = verdict
+
+    assert f"{kind} a" == life.crashes(reset=("a",))[1]
+    assert 1 == getattr(life.last("a"), "attempt", None)
+
+
 def test_a_run_that_was_late_completes_when_it_is_resumed():
     """Nothing is left of its deadline but the log."""
     life = Life(node("a"), node("b", "a"), deadline=60.0)

@@ -135,6 +135,8 @@ def prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> Non
     add_clock(connection)
     if version < len(migrations()):
         _migrate(connection, path)
+    # SQLite makes the files beside it with the first transaction, and from now on they are looked after.
+    _pragma(connection, "user_version")
 
 
 def use_wal(connection: sqlite3.Connection, path: Path) -> None:

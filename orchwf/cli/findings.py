@@ -1,12 +1,10 @@
 """What may be wrong with the runs of a store, and what to do about it: found by the store's queries alone."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 import attrs
 
 from ..core.adoption import obstacle
-from ..core.dag import Dag
 from ..core.lines import brief, names_text
 from ..core.machine import DEAD_LETTER
 from ..core.state import RunStatus, StepStatus
@@ -14,6 +12,7 @@ from ..core.wording import plural
 from ..errors import command_line
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.registry import Registry
+from ..runtime.stored import stored_dag
 from .finding import interruption, read_run
 
 _PAGE = 1_000
@@ -112,8 +111,8 @@ async def findings_about_code(
             command = command_line("show", newest.id, named)
             found.append(_of_runs("unknown-workflow", records, message, command))
             continue
-        text = None if newest.fingerprint == after.fingerprint else await store.definition(newest.fingerprint)
-        refused = None if text is None else obstacle(Dag.from_dict(json.loads(text)), after)
+        before = None if newest.fingerprint == after.fingerprint else await stored_dag(store, newest.fingerprint)
+        refused = None if before is None else obstacle(before, after)
         if refused is not None:
             found.append(_changed(records, str(refused[0]), refused[1], named))
     return found

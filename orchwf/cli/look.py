@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
-from ..core.dag import Dag
 from ..core.events import EVENT_TYPES, Event, StepEvent
 from ..core.lines import Line, brief, name_width
 from ..core.options import seconds
@@ -14,11 +13,11 @@ from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, counts_text, plural
 from ..drawing import to_text
-from ..errors import BadOptionError
+from ..errors import BadOptionError, StoreError
 from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
-from ..runtime.stored import stored_json
+from ..runtime.stored import stored_dag, stored_json
 from ..views import attempt_lines, event_line, local_time, mark_of, run_row, step_line, steps_to_show, tags_text
 from .documents import event_document
 from .exits import CommandError, Exit
@@ -205,9 +204,12 @@ async def events(output: Output, place: Place, run: str, *, step: str | None, si
 
 async def _kind_width(store: Store, record: RunRecord) -> int:
     """The columns for the kinds of events; the longest are those of compensations, which few workflows have."""
-    text = await store.definition(record.fingerprint)
-    nodes = Dag.from_dict(json.loads(text)).nodes if text is not None else {}
-    undoes = any(node.compensation is not None for node in nodes.values())
+    try:
+        dag = await stored_dag(store, record.fingerprint)
+    except StoreError:
+        # The log can be read without it.
+        dag = None
+    undoes = dag is not None and any(node.compensation is not None for node in dag.nodes.values())
     return max(len(kind) for kind in EVENT_TYPES if undoes or not kind.startswith("compensation."))
 
 

@@ -65,7 +65,9 @@ def check_file(path: Path, *, must_exist: bool) -> None:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)) as connection:
             check_schema(connection, path)
     except SQLITE_ERRORS as error:
-        raise store_error(path, error) from error
+        # A process died while it made the file: only who may write can set that right, and then looks again.
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise store_error(path, error) from error
 
 
 def _check_folder(path: Path) -> None:
@@ -135,6 +137,8 @@ def prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> Non
     add_clock(connection)
     if version < len(migrations()):
         _migrate(connection, path)
+    # SQLite makes the files beside it with the first transaction, and from now on they are looked after.
+    _pragma(connection, "user_version")
 
 
 def use_wal(connection: sqlite3.Connection, path: Path) -> None:

@@ -146,6 +146,27 @@ async def test_a_definition_that_nobody_wrote(sound: Path, tmp_path: Path, chang
             await (await orchestrator.get("done")).wait()
 
 
+async def test_a_definition_that_nobody_wrote_and_the_commands(
+    sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The log is printed without it; whoever compares it with the code is told which it is."""
+    path, shell = tmp_path / "runs.db", Shell(tmp_path, capsys)
+    shutil.copy(sound, path)
+    await changed(path, "UPDATE definitions SET data = substr(data, 2)")
+    (tmp_path / "app.py").write_text(
+        "from orchwf import step, workflow\n\n\n"
+        "@workflow\nclass Harvest:\n    @step\n    def other(self) -> None: ...\n"
+    )
+
+    events = await asyncio.to_thread(shell, "events", "done", "--store", f"sqlite:///{path}")
+    doctor = await asyncio.to_thread(shell, "doctor", "--app", str(tmp_path / "app.py"), "--store", f"sqlite:///{path}")
+
+    assert (0, "") == (events.code, events.err)
+    assert 4 == doctor.code
+    assert "the definition" in doctor.err
+    assert 1 == len(doctor.err.splitlines())
+
+
 async def test_an_output_that_nobody_wrote(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """It is found by who reads it."""
     path = tmp_path / "runs.db"

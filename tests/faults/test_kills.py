@@ -2,15 +2,19 @@
 
 import asyncio
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from orchwf import open_store
 from orchwf.core.events import Event, StepCompleted
+from orchwf.ports import RunQuery
 from tests.faults.harvest import expected
 from tests.faults.victims import begin, integrity, kept_steps, log_in, run_again
 
@@ -62,3 +66,25 @@ def test_a_run_outlives_kills_at_random_instants(path: Path, seed: int):
     assert "completed" == said.splitlines()[-1]
     assert dict.fromkeys(expected(), 1) == completions
     assert set() == run_again(path)
+
+
+async def test_a_process_that_died_before_there_was_a_write_ahead_log(sound: Path, path: Path):
+    """What it left half written is set right by the next one: as SQLite makes a new file, it has a rollback journal."""
+    shutil.copy(sound, path)
+    half = path.with_name("half.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in ("PRAGMA journal_mode = DELETE", "PRAGMA cache_size = 1", "BEGIN"):
+            db.execute(statement)
+        db.execute("UPDATE log SET data = data || ' '")
+        for end in ("", "-journal"):
+            shutil.copy(f"{path}{end}", f"{half}{end}")
+        db.execute("ROLLBACK")
+
+    store = await open_store(f"sqlite:///{half}")
+    try:
+        facts = await store.facts()
+        names = [record.id for record in await store.runs(RunQuery())]
+    finally:
+        await store.close()
+
+    assert ("ok", ["r", "done"]) == (facts["integrity"], names)

@@ -266,6 +266,22 @@ async def test_a_file_that_is_replaced_while_open_is_noticed(tmp_path: Path):
     await store.close()
 
 
+async def test_a_store_without_a_write_ahead_log_gets_one(tmp_path: Path):
+    """As after `VACUUM INTO`, or when somebody switched it off: its log is there before anybody looks after it."""
+    path = tmp_path / "orders.db"
+    await make_store(path)
+    make_database(path, "PRAGMA journal_mode = DELETE")
+
+    store = await open_sqlite(path)
+    try:
+        await written(store, creation("new"))
+        found = await store.get("new")
+    finally:
+        await store.close()
+
+    assert found is not None
+
+
 def test_an_error_that_nobody_foresaw_says_what_sqlite_says():
     """Path and text are there."""
     error = store_error(Path("/data/orders.db"), sqlite3.OperationalError("no such table: moons"))

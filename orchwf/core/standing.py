@@ -270,12 +270,12 @@ class Standing:
         return self.deadline_at if due_at is None else min(due_at, self.deadline_at)
 
     def take_due(self, now: float) -> list[int]:
-        """The steps whose wait for the next attempt is over, each once."""
+        """The steps whose wait for the next attempt is over, each once; also if they were ended meanwhile."""
         steps = []
         while self._timers and self._timers[0][0] <= now:
-            due_at, step = heapq.heappop(self._timers)
+            _, step = heapq.heappop(self._timers)
             # Compensations come one after the other, in their order.
-            if self.due.get(step) == due_at and step not in self.plan.undone_by:
+            if step not in self.plan.undone_by:
                 steps.append(step)
         return steps
 

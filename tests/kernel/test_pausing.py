@@ -35,6 +35,20 @@ def test_a_pause_lets_what_runs_end():
     assert ("request", "lunch") == paused(life)
 
 
+def test_the_first_who_asks_for_a_pause_gives_the_reason():
+    """Until somebody resumes the run."""
+    life = Life(node("a"), node("b", "a"), node("c", "b"))
+    life.turn(Asked("pause", "m", "lunch"), Asked("pause", "n", "dinner"))
+    life.returns("a")
+    assert ("request", "lunch") == paused(life)
+    life.crashes(by_hand=True)
+
+    life.turn(Asked("pause", "o", "tea"))
+    life.returns("b")
+
+    assert ("request", "tea") == paused(life)
+
+
 def test_a_pause_does_not_wait_for_a_retry():
     """The next attempt is made after the resume, when it is due."""
     life = Life(node("a", retry=Retry(1, initial=60, jitter=None)))

@@ -201,6 +201,23 @@ def test_a_run_that_has_not_begun_is_never_due():
     assert (None, None) == (machine.run.next_due(), machine.run.closing())
 
 
+@pytest.mark.parametrize("order", ["abc", "cab", "bca"])
+def test_each_wait_is_over_when_it_is_due(order: str):
+    """Whichever began first."""
+    waits = {"a": 5, "b": 10, "c": 20}
+    life = Life(*(node(name, retry=Retry(1, initial=wait, jitter=None)) for name, wait in waits.items()))
+    for name in order:
+        life.fails(name)
+
+    ready = {}
+    while (due := life.machine.run.next_due()) is not None:
+        life.now = due
+        ready[due] = life.bare_turn()
+        life.turn(*map(Granted, ready[due]))
+
+    assert {105.0: [0], 110.0: [1], 120.0: [2]} == ready
+
+
 def test_a_wait_that_was_taken_up_is_over_once():
     """However often, and though the clock was set back in between."""
     life = Life(node("a", retry=Retry(1, initial=5, jitter=None)))

@@ -109,7 +109,7 @@ def find_warnings(steps: Sequence[StepDraft], nodes: Sequence[Node]) -> list[tup
     for step, node in zip(steps, nodes, strict=True):
         body = step.body
         # Steps that share a body are warned of once.
-        if (body.unresolved or node.options.timeout is not None) and id(body) not in warned:
+        if (body.unresolved or _is_limited(node)) and id(body) not in warned:
             warned.add(id(body))
             warnings += _unresolved(step)
             warnings += _sync_timeout(step, node)
@@ -123,8 +123,12 @@ def _unresolved(step: StepDraft) -> Iterator[tuple[str, str]]:
         yield step.body.location, f"{text}, so its type is not checked"
 
 
+def _is_limited(node: Node) -> bool:
+    return node.options.timeout is not None or node.options.heartbeat_timeout is not None
+
+
 def _sync_timeout(step: StepDraft, node: Node) -> Iterator[tuple[str, str]]:
-    if node.options.timeout is not None and not node.is_async:
+    if _is_limited(node) and not node.is_async:
         text = (
             f"[sync-timeout] step {step.name!r} is a plain function with a timeout: its thread cannot be stopped, "
             "so it runs on after the timeout and its result is dropped; make it a coroutine function if it can be"

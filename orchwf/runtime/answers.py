@@ -36,6 +36,11 @@ class Answers:
     skip: tuple[str, ...] = attrs.field(default=(), converter=_names)
     values: dict[str, object] = attrs.field(factory=dict, converter=_values)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether anything was said of any step."""
+        return bool(self.rerun or self.skip or self.values)
+
     def applied(self, taken: TakenUp, execution: Execution) -> TakenUp:
         """
         The taking-up of this run by hand, with these answers.

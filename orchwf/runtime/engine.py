@@ -7,7 +7,7 @@ next one: so groups form by themselves, and nobody waits for company.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
@@ -44,7 +44,8 @@ class Engine:
     Executes runs on one event loop, over one store.
 
     `max_concurrency` bounds the attempts in flight over all runs. `serve` has to run as a task; everything else is
-    called from the same loop.
+    called from the same loop. `reassure` is awaited between writing and doing: it lets go of the runs that were lost
+    meanwhile.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Engine:
         self._wake = asyncio.Event()
         self.is_draining = False
         self.is_stopped = False
+        self.reassure: Callable[[], Awaitable[None]] = _nothing_lost
 
     # What others may ask for.
 
@@ -120,7 +122,12 @@ class Engine:
             while not self.is_stopped:
                 batch = self._decide()
                 if batch:
-                    self._finish(batch, await self._write(batch))
+                    outcomes = await self._write(batch)
+                    for written, trouble in zip(batch, outcomes, strict=True):
+                        if trouble is None:
+                            written.execution.note_created()
+                    await self.reassure()
+                    self._finish(batch, outcomes)
                 elif self.is_draining and not self.in_flight:
                     break
                 else:
@@ -238,10 +245,12 @@ class Engine:
 
     def _finish(self, batch: Sequence[_Written], outcomes: Sequence[Exception | None]) -> None:
         for written, trouble in zip(batch, outcomes, strict=True):
-            if trouble is None:
+            execution = written.execution
+            if trouble is not None:
+                self.let_go(execution, trouble)
+            # What was written before the run was lost is somebody else's to do.
+            elif self.executions.get(execution.record.id) is execution:
                 self._do(written)
-            else:
-                self.let_go(written.execution, trouble)
 
     def _do(self, written: _Written) -> None:
         execution, events = written.execution, written.events
@@ -249,9 +258,7 @@ class Engine:
         if summary is not None:
             execution.record = execution.summarised(summary)
         execution.written = events[-1].seq
-        execution.is_new, execution.definition = False, None
-        if not execution.created.done():
-            execution.created.set_result(None)
+        execution.definition = None
         tell(self._observers, execution.record, events)
         changed, execution.changed = execution.changed, asyncio.Event()
         changed.set()
@@ -323,3 +330,7 @@ class Engine:
         self.failure = error
         for execution in list(self.executions.values()):
             self.let_go(execution, error)
+
+
+async def _nothing_lost() -> None:
+    pass

@@ -96,6 +96,12 @@ class Execution:
         self.machine = Machine(self.record.id, self.plan, self.judge)
         self.codec = codec_of(self.dag)
 
+    def note_created(self) -> None:
+        """The store has it, and whoever waits for that is told."""
+        self.is_new = False
+        if not self.created.done():
+            self.created.set_result(None)
+
     @property
     def is_over(self) -> bool:
         """Whether nobody has to execute it: it has ended, or waits for somebody to resume it."""

@@ -32,6 +32,8 @@ class Keeper:
         self._runs = runs
         self._lease = lease
         self._woken = asyncio.Event()
+        self._seen_at = runs.clock.now()
+        runs.engine.reassure = self.reassure
 
     def wake(self) -> None:
         """Look at once whether there is anything to do: the engine may be closing."""
@@ -65,9 +67,15 @@ class Keeper:
 
     async def renew(self) -> None:
         """Say that we live. If we were taken for dead, find out what we have lost."""
-        runs = self._runs
+        runs, now = self._runs, self._runs.clock.now()
         if not await runs.store.renew(str(runs.owner), self._lease):
             await runs.let_lost_ones_go()
+        self._seen_at = now
+
+    async def reassure(self) -> None:
+        """If our lease may have run out, as this process was stopped for a while, find out what we have lost."""
+        if self._runs.clock.now() - self._seen_at > self._lease:
+            await self._runs.let_lost_ones_go()
 
     async def take_up_orphans(self) -> None:
         """Take up the unfinished runs of our workflows that nobody executes, and the paused ones that are to end."""

@@ -308,6 +308,8 @@ class Runs:
         if workflow is not None:
             self.registry.add(workflow)
         if run_id in self.engine.executions:
+            if answers.is_given or on_change is not None:
+                raise UsageError(f"run {run_id!r} is being executed here: wait until it has ended, failed or paused")
             return self.engine.executions[run_id]
         record = await self.record(run_id)
         if record.status is RunStatus.COMPLETED:

@@ -386,7 +386,7 @@ def test_a_graph_that_was_stored_knows_what_can_be_undone():
     @workflow
     class Trip:
         @step(delivery="at_most_once", on_exhausted="pause", heartbeat_timeout=9)
-        def book(self) -> int:
+        async def book(self) -> int:
             return 1
 
         @book.compensate(retries=2, timeout=5)

@@ -28,14 +28,15 @@ def decide() -> Literal["approve", "review", "refuse"]:
     return "refuse"
 
 
-def test_sync_timeout():
+@pytest.mark.parametrize("limit", ["timeout", "heartbeat_timeout"])
+def test_sync_timeout(limit: str):
     """A thread cannot be stopped; the warning stands at the step. A coroutine can."""
 
     def slow() -> None: ...
 
     async def quick() -> None: ...
 
-    (warning,) = warned(lambda: make_workflow("W", [step(slow, timeout=1), step(quick, timeout=1)]))
+    (warning,) = warned(lambda: make_workflow("W", [step(slow, **{limit: 1}), step(quick, **{limit: 1})]))  # type: ignore[call-overload]
 
     assert str(warning.message).startswith("[sync-timeout] step 'slow' is a plain function with a timeout")
     assert (warning.filename, warning.lineno) == (os.path.relpath(__file__), slow.__code__.co_firstlineno)

@@ -1,6 +1,7 @@
 """Runs that are paused, terminated, cancelled, resumed with answers, and forked."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -28,6 +29,8 @@ from orchwf import (
 )
 from orchwf.core.events import RunResumed
 from orchwf.errors import ConflictError
+from orchwf.ports import Append
+from orchwf.runtime.clock import SystemClock
 from orchwf.stores import MemoryStore
 from tests.runtime.flows import Gate, kinds_of, log_of
 
@@ -323,6 +326,21 @@ async def test_answers_that_make_no_sense(answer: dict[str, Any], error: type[Ex
     assert RunStatus.COMPLETED is result.status
 
 
+async def test_answers_are_for_runs_that_wait():
+    """While a run is executed there is nothing to answer; without an answer a resume is none."""
+    gate = Gate()
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(waiting(gate)(), run_id="r")
+        await gate.came.get()
+        with pytest.raises(UsageError, match="run 'r' is being executed here"):
+            await orchestrator.resume("r", skip="waits")
+        again = await orchestrator.resume("r")
+        gate.open()
+        await run.result()
+
+    assert "r" == again.id
+
+
 async def test_a_failed_step_can_be_skipped_or_given_its_value():
     """By the step itself, too."""
 
@@ -584,6 +602,37 @@ async def test_a_stale_owner_is_refused_before_the_new_one_has_written():
 
     assert isinstance(execution.trouble, ConflictError)
     assert ["run.started", "step.started waits"] == kinds
+
+
+async def test_a_body_whose_run_was_lost_while_its_start_was_written_does_not_begin():
+    """The process was stopped just then, for longer than its lease, and another one took the run."""
+    begun: list[str] = []
+
+    class Stopping(MemoryStore):
+        async def append(self, appends: Sequence[Append]) -> list[Exception | None]:
+            outcomes = await super().append(appends)
+            if any(event.kind == "step.started" for append in appends for event in append.events):
+                record = await self.get("r")
+                assert record is not None
+                await self.claim("r", "elsewhere|1|x|k", previous=record.owner)
+                clock.error = 60.0
+            return outcomes
+
+    class Clock(SystemClock):
+        error = 0.0
+
+        def now(self) -> float:
+            return super().now() + self.error
+
+    clock = Clock()
+    flow = make_workflow("Lost", {"charge": step(delivery="at_most_once")(lambda: begun.append("charge"))})
+    async with Orchestrator(Stopping(), clock=clock) as orchestrator:
+        run = await orchestrator.start(flow(), run_id="r")
+        assert run._execution is not None
+        await run._execution.left.wait()
+
+    assert [] == begun
+    assert isinstance(run._execution.trouble, ConflictError)
 
 
 async def test_a_run_that_ended_before_it_was_taken_up_stays_ended():

@@ -85,8 +85,11 @@ async def test_a_bug_of_ours_reaches_whoever_waits(monkeypatch: pytest.MonkeyPat
 
     async with Orchestrator("memory:") as orchestrator:
         monkeypatch.setattr(type(orchestrator._runs.engine), "_do", broken)
-        with pytest.raises(ZeroDivisionError, match="a bug"):
-            await orchestrator.start(chain())
+        run = await orchestrator.start(chain())
+        with pytest.raises(RunInterruptedError) as caught:
+            await run.wait()
+
+    assert "a bug" == str(caught.value.__cause__)
 
 
 async def test_closing_while_the_store_is_busy():

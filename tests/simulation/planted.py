@@ -78,9 +78,10 @@ BUGS = (
         "                await pause(self.clock, wait)", "                return [None] * len(appends)",
     ),
     Bug(
-        "a refused append is taken for written", "runtime/engine.py",
-        "            if trouble is None:\n                self._do(written)",
-        "            if True:\n                self._do(written)",
+        "a refused append is taken for written",
+        "runtime/engine.py",
+        "            if trouble is not None:\n                self.let_go(execution, trouble)",
+        "            if False:\n                self.let_go(execution, trouble)",
     ),
     Bug(
         "a place that was taken is never free again", "runtime/engine.py",

@@ -199,10 +199,8 @@ class History:
             case ev.RunCancelled():
                 self.ended_at, self.reason, self.compensation = event.at, event.reason, event.compensation
                 self.pause = ""
-            case ev.RunCompleted():
+            case _:  # It has completed: the table of transitions knows no other events.
                 self.ended_at = event.at
-            case _:
-                pass
 
     def _apply_resumed(self, resumed: ev.RunResumed) -> None:
         retry = resumed.reason == "retry"

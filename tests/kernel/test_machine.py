@@ -366,6 +366,7 @@ def test_a_join_that_has_ended_cancels_nothing_either(join: Any):
     followed = life.returns("b")
 
     assert (["step.completed b"], []) == (followed, life.machine.run.unwanted())
+    assert ["run.resumed", "step.started c", "step.started e"] == life.crashes()
 
 
 def test_the_rest_stays_cancelled_when_the_process_dies():

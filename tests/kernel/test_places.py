@@ -387,6 +387,18 @@ def test_a_machine_that_lived_may_take_its_run_up_itself():
     assert ["step.failed bad", "step.cancelled last"] == life.fails("bad")
 
 
+def test_a_machine_that_lived_may_take_up_what_it_undoes():
+    """What was ready when it was due, and had no place yet, is ready."""
+    life = Life(node("a", undo={"retry": Retry(1, initial=5, jitter=None)}), node("b", "a"))
+    life.returns("a")
+    life.fails("b")
+    life.undoing("a", Raised(error=BROKEN, retryable=True))
+    life.now += 5
+    (undo,) = life.bare_turn()
+
+    assert [undo] == life.bare_turn(TakenUp(fingerprint="f"))
+
+
 @pytest.mark.parametrize(("verdict", "kind"), [("it is false now", "step.skipped"), (BROKEN, "step.failed")])
 def test_a_condition_is_asked_again_of_a_step_that_runs_again(verdict: Any, kind: str):
     """It ended in no attempt, and the last one is that of before."""

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.console import Shell, read_until
 
+pytestmark = pytest.mark.slow
+
 STUBBORN = """\
 import asyncio
 import threading

@@ -19,6 +19,7 @@ Python's development mode takes five times as long for each.
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_the_invariants_hold_whatever_happens(chunk: int):
     """Invariants 1 to 10, over crashes, stalls, lost answers, wrong clocks, and whatever callers ask for."""

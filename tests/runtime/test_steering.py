@@ -494,6 +494,22 @@ async def test_a_fork_needs_the_workflow():
             await stranger.fork("r", "pay")
 
 
+async def test_a_fork_of_a_run_whose_definition_is_gone(calls: list[str]):
+    """There is nothing to compare: what came before the step is reused."""
+
+    class Forgetful(MemoryStore):
+        async def definition(self, fingerprint: str) -> str | None:
+            return None
+
+    async with Orchestrator(Forgetful()) as orchestrator:
+        await orchestrator.run(Order(), run_id="r")
+        calls.clear()
+
+        await (await orchestrator.fork("r", "pay")).result()
+
+    assert ["pay"] == calls
+
+
 async def test_a_fork_keeps_skips_and_optional_failures():
     """And runs again what failed the other run."""
     seen: list[object] = []

@@ -344,8 +344,9 @@ class World:
             machine.replay(log)
             history = History(record.id).extend(log)
             assert record.status is machine.run.status is history.status
-            # Who died after the claim and before the first event leaves its name.
-            is_free = record.owner is None or record.has_lapsed or self.faults.counts.get("lost")
+            # Who died after the claim and before the first event leaves its name, and so does who cannot give it back.
+            faults = self.faults.counts
+            is_free = record.owner in {None, *map(owner_of, self.gone)} or faults.get("lost") or faults.get("busy")
             assert is_free, f"{record.id} has ended, and {record.owner} owns it"
 
     def check_outputs(self, run_id: str, log: list[Event]) -> None:
@@ -363,6 +364,12 @@ class World:
         resumes = sum(event.kind == "run.resumed" for event in self.books.events.get(run_id, {}).values())
         # What was written and not acknowledged is not in the books.
         assert len(seen) <= 1 + resumes + self.faults.counts.get("lost", 0) + self.crashes
+
+
+def owner_of(process: Process) -> str | None:
+    """Who this process is to others; None if it never got so far."""
+    runs = process.orchestrator._entered
+    return None if runs is None else str(runs.owner)
 
 
 def simulate(seed: int, *, actions: int = 25) -> World:

@@ -15,22 +15,18 @@ if TYPE_CHECKING:
     # For the type of one property only.
     import structlog
 
-_current: ContextVar["StepContext"] = ContextVar("orchwf_current")
+_current: ContextVar[Callable[[], "StepContext"]] = ContextVar("orchwf_current")
 
 
 @attrs.define
-class _Flag:
-    is_set: bool = False
-
-
-@attrs.define
-class _Pulse:
+class _Line:
     """
-    What a body has told of its progress.
+    What a body has told of its progress, and whether it was told to end.
 
     `tell` hears of each heartbeat before its progress is kept, and may refuse it.
     """
 
+    is_cancelled: bool = False
     last: Any = None
     tell: Callable[[object], None] | None = None
 
@@ -68,12 +64,11 @@ class StepContext:
     max_attempts: int = 1
     metadata: Mapping[str, object] = attrs.field(factory=dict)
     compensates: bool = False
-    _flag: _Flag = attrs.field(factory=_Flag, init=False, repr=False, eq=False)
-    _pulse: _Pulse = attrs.field(factory=_Pulse, init=False, repr=False, eq=False)
+    _line: _Line = attrs.field(factory=_Line, init=False, repr=False, eq=False)
 
     @property
     def last_heartbeat(self) -> Any:
-        return self._pulse.last
+        return self._line.last
 
     def heartbeat(self, progress: object = None) -> None:
         """
@@ -88,7 +83,7 @@ class StepContext:
         Raises:
             EncodingError: it cannot be stored.
         """
-        self._pulse.beat(progress)
+        self._line.beat(progress)
 
     @property
     def idempotency_key(self) -> str:
@@ -103,15 +98,15 @@ class StepContext:
 
         A coroutine is cancelled anyway; a plain function, whose thread cannot be stopped, may look here and return.
         """
-        return self._flag.is_set
+        return self._line.is_cancelled
 
     def listen(self, tell: Callable[[object], None], last: Any) -> None:
         """Be told of heartbeats from now on; `last` is what an attempt before told last. The engine calls it."""
-        self._pulse.tell, self._pulse.last = tell, last
+        self._line.tell, self._line.last = tell, last
 
     def cancel(self) -> None:
         """Make `cancelled` true. The engine calls it; in a test it shows how a body gives up."""
-        self._flag.is_set = True
+        self._line.is_cancelled = True
 
     @cached_property
     def log(self) -> "structlog.stdlib.BoundLogger":
@@ -154,11 +149,16 @@ def _to_record(logger: object, method: str, event: MutableMapping[str, Any]) -> 
 @contextmanager
 def running_in(context: StepContext) -> Iterator[None]:
     """Make `current()` give this context for as long as the block runs, in this task or thread."""
-    token = _current.set(context)
+    token = _current.set(lambda: context)
     try:
         yield
     finally:
         _current.reset(token)
+
+
+def enter(context: Callable[[], StepContext]) -> None:
+    """Make `current()` give what this gives, for the rest of this task, or call in a copy of the context variables."""
+    _current.set(context)
 
 
 def current() -> StepContext:
@@ -169,7 +169,7 @@ def current() -> StepContext:
         UsageError: no body is.
     """
     try:
-        return _current.get()
+        return _current.get()()
     except LookupError:
         raise UsageError(
             "orchwf.current() is for the bodies of steps, and none is running here; "

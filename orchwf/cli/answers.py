@@ -61,7 +61,7 @@ class Given:
         Raises:
             CommandError: there is no such step, or this is no such value.
         """
-        codec = Codec(dag.module)
+        codec = dag.codec
         pairs = (text.partition("=") for text in self.values)
         return {name: _value(_node(dag, name, equals), text, codec) for name, equals, text in pairs}
 

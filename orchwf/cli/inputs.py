@@ -96,7 +96,7 @@ def read_inputs(dag: Dag, pairs: Sequence[str], file: str | None) -> dict[str, o
 
 
 def _read(dag: Dag, pairs: Sequence[str], file: str | None) -> "_Reading":
-    reading = _Reading(dag, Codec(dag.module))
+    reading = _Reading(dag, dag.codec)
     for name, given in _from_file(file).items():
         reading.add(name, given, _from_json)
     for pair in pairs:

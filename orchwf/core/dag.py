@@ -12,6 +12,7 @@ import attrs
 
 from ..errors import UnknownStepError, UsageError
 from . import serialization
+from .codec import Codec
 from .definition import FromStep, Input, Node
 from .difference import Difference, compare
 from .options import WorkflowOptions
@@ -76,6 +77,11 @@ class Dag:
     def module(self) -> str:
         """The name of the module that has the class; empty in a graph that was read from a store."""
         return "" if self.workflow is None else self.workflow.__module__
+
+    @cached_property
+    def codec(self) -> Codec:
+        """What writes and reads the values of its runs."""
+        return Codec(self.module)
 
     @cached_property
     def edges(self) -> tuple[tuple[str, str], ...]:

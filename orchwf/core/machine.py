@@ -46,6 +46,9 @@ class Turn:
     ready: list[int]
 
 
+STARTS = frozenset({ev.StepStarted, ev.CompensationStarted})
+"""The events that are the order to run a body."""
+
 _PENDING, _RUNNING = StepStatus.PENDING, StepStatus.RUNNING
 _ENDINGS = {StepStatus.FAILED: "failed", StepStatus.CANCELLED: "was cancelled", StepStatus.SKIPPED: "was skipped"}
 _REST = ("rest", "no longer needed")
@@ -76,10 +79,15 @@ class Machine:
 
         The events are applied already; they have to be written before anything is done about them.
         """
-        self.run.is_late = self.run.is_late or (self.run.deadline_at is not None and now >= self.run.deadline_at)
+        run = self.run
+        is_newly_late = not run.is_late and run.deadline_at is not None and now >= run.deadline_at
+        run.is_late = run.is_late or is_newly_late
         events: list[Event] = []
+        starts = 0
         for happening in happened:
             match happening:
+                case Granted(step):
+                    starts += self._grant(events, step, now)
                 case Begun():
                     self._begin(events, happening, now)
                 case TakenUp():
@@ -88,15 +96,25 @@ class Machine:
                     event = self._decide_happening(happening, now)
                     if event is not None:
                         self._add(events, event)
-                    elif isinstance(happening, Granted):
-                        self.run.hold(happening.step)
-        ready = self._follow(events, now) if self.run.status is RunStatus.RUNNING else []
-        self.run.let_go()
+        if happened and starts == len(happened) and not is_newly_late:
+            # Nothing follows from a start.
+            return Turn(events, [])
+        ready = self._follow(events, now) if run.status is RunStatus.RUNNING else []
+        run.let_go()
         return Turn(events, ready)
 
     def _add(self, events: list[Event], event: Event) -> None:
         self.run.apply(event)
         events.append(event)
+
+    def _grant(self, events: list[Event], step: int, now: float) -> bool:
+        """Give this step a place; whether it starts."""
+        event = self._decide_granted(step, now)
+        if event is None:
+            self.run.hold(step)
+            return False
+        self._add(events, event)
+        return type(event) in STARTS
 
     def _begin(self, events: list[Event], begun: Begun, now: float) -> None:
         started = ev.RunStarted(
@@ -151,7 +169,7 @@ class Machine:
         for step in [each for each in run.due if each not in plan.undone_by]:
             lacking = [each for each in plan.parents[step] if not run.after_resume(each, resumed).is_final]
             # What has had the votes that it wanted has them still, but for those that are taken back.
-            if any(run.statuses[each].is_final or not plan.counts_votes(step) for each in lacking):
+            if any(run.statuses[each].is_final or step not in plan.voted for each in lacking):
                 names.append(plan.nodes[step].name)
         return tuple(names)
 
@@ -159,7 +177,7 @@ class Machine:
         if self.run.is_terminated:
             self._terminate(events, now)
             return []
-        ready = [*self.run.take_due(now), *self.run.take_held()]
+        ready = self.run.take_due(now)
         while True:
             while self.run.touched:
                 touched, self.run.touched = self.run.touched, []
@@ -174,10 +192,12 @@ class Machine:
             if closing is None or self.run.is_closed or self.run.pausing() is not None:
                 break
             self._close(events, closing, now)
-        ready += self._finish(events, now)
+        # What ended a pause may have happened only now.
+        ready += [*self.run.take_held(), *self._finish(events, now)]
         startable = [step for step in ready if self.run.can_start(step, now)]
-        for step in set(ready).difference(startable):
-            self.run.hold(step)
+        if len(startable) < len(ready):
+            for step in set(ready).difference(startable):
+                self.run.hold(step)
         return startable
 
     def _close(self, events: list[Event], closing: Closing, now: float) -> None:
@@ -220,18 +240,15 @@ class Machine:
 
     # Deciding: these read, and change nothing.
 
-    def _decide_happening(self, happening: Granted | Ended | Beat | Asked, now: float) -> Event | None:
-        seq = self.run.seq + 1
+    def _decide_happening(self, happening: Ended | Beat | Asked, now: float) -> Event | None:
         match happening:
             case Ended():
                 return self._decide_ended(happening, now)
-            case Granted(step):
-                return self._decide_granted(step, now)
             case Beat(step, attempt, progress):
                 if not self._is_current(step, attempt) or step in self.run.plan.undone_by:
                     return None
                 name = self.run.plan.nodes[step].name
-                return ev.StepHeartbeat(seq=seq, at=now, step=name, attempt=attempt, progress=progress)
+                return ev.StepHeartbeat(seq=self.run.seq + 1, at=now, step=name, attempt=attempt, progress=progress)
             case Asked():
                 return None if self.run.status.is_final else self._decide_asked(happening, now)
             case _:
@@ -331,16 +348,17 @@ class Machine:
 
     def _decide_step(self, step: int, now: float) -> Event | None:
         """The event that ends a step which never began, because of what it waited for; None if it stays."""
-        node, attempt, seq = self.run.plan.nodes[step], self.run.attempts[step], self.run.seq + 1
-        if step in self.run.spared and self.run.statuses[step] in WAITING:
+        run = self.run
+        node, attempt, seq = run.plan.nodes[step], run.attempts[step], run.seq + 1
+        if step in run.spared and run.statuses[step] in WAITING:
             cause, reason = _REST
             return ev.StepCancelled(seq=seq, at=now, step=node.name, attempt=attempt, reason=reason, cause=cause)
-        if step in self.run.offered or self.run.statuses[step] is not _PENDING or not self.run.is_resolved(step):
+        if not run.is_ready(step):
             return None
-        blocker = self.run.blocker(step)
+        blocker = run.blocker(step)
         if blocker is not None:
             return self._skipped(step, blocker, now)
-        if node.options.when is None or (self.run.closing() is not None and not self.run.is_clean_up(step)):
+        if node.options.when is None or (run.closing() is not None and not run.is_clean_up(step)):
             return None
         verdict = self._judge(node)
         if verdict is None:

@@ -24,13 +24,16 @@ class Plan:
         children: Number -> the numbers of all that wait for it.
         sources: Number -> the numbers of those whose output it reads, as arguments or in its condition.
         reader_count: Number -> how many steps read its output.
+        reads: Number -> (name, number) of those whose output it takes as arguments.
         gates: Number -> those of its dependencies that only its condition names: they have no vote in a join that
             counts votes.
+        voted: The numbers of the steps whose join may be decided before all they wait for has ended.
+        sparing: The numbers of the steps that cancel the rest of what they wait for.
     """
 
     __slots__ = (
-        "children", "deadline", "fail_fast", "gates", "index", "nodes", "order", "parents", "reader_count", "sources",
-        "undo", "undone_by",
+        "children", "deadline", "fail_fast", "gates", "index", "nodes", "order", "parents", "reader_count", "reads",
+        "sources", "sparing", "undo", "undone_by", "voted",
     )  # fmt: skip
 
     def __init__(self, dag: Dag) -> None:
@@ -51,6 +54,12 @@ class Plan:
         self.gates: dict[int, frozenset[int]] = {
             number: frozenset(self._numbers(tuple(node.asked))) for number, node in enumerate(by_position) if node.asked
         }
+        self.reads = [
+            tuple((name, self.index[name]) for name in argument_steps(node)) if node.arguments else ()
+            for node in self.nodes
+        ]
+        self.voted = frozenset(number for number in self.order if self._counts_votes(number))
+        self.sparing = frozenset(number for number, node in enumerate(by_position) if node.options.cancel_rest)
         self.deadline = dag.options.deadline
         self.fail_fast = dag.options.fail_fast
 
@@ -61,8 +70,7 @@ class Plan:
     def _numbers(self, names: "Sequence[str] | dict[str, None]") -> tuple[int, ...]:
         return tuple([self.index[name] for name in names]) if names else _NONE
 
-    def counts_votes(self, number: int) -> bool:
-        """Whether the join of this step may be decided before all it waits for has ended."""
+    def _counts_votes(self, number: int) -> bool:
         join = self.nodes[number].options.join
         return join is Join.FIRST or isinstance(join, Quorum)
 

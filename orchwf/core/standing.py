@@ -116,7 +116,7 @@ class Standing:
         """Whether this step may start now if there is a place for it."""
         if self.status is not RunStatus.RUNNING or self.statuses[step] not in WAITING:
             return False
-        if self.due.get(step, now) > now or self.waits_for_somebody(step) or self.pausing() is not None:
+        if (self.due and self.due.get(step, now) > now) or self.waits_for_somebody(step) or self.pausing() is not None:
             return False
         if step in self.plan.undone_by:
             return step == self.next_undo()
@@ -154,7 +154,7 @@ class Standing:
         """Whether enough of what this step waits for has ended to say whether it runs."""
         if self.unmet[step] == 0:
             return True
-        if not self.plan.counts_votes(step):
+        if step not in self.plan.voted:
             return False
         if any(not self.statuses[gate].is_final for gate in self.plan.gates.get(step, ())):
             return False
@@ -163,6 +163,8 @@ class Standing:
 
     def blocker(self, step: int) -> int | None:
         """Of what this step needs, the one whose end keeps it from running: the worst, then the earliest."""
+        if self.done[step] == len(self.plan.parents[step]):
+            return None
         node = self.plan.nodes[step]
         join = node.options.join
         if join is Join.SETTLED:
@@ -210,7 +212,7 @@ class Standing:
 
     def pausing(self) -> Closing | None:
         """Why nothing starts until somebody resumes the run: cause and reason; None if it goes on."""
-        if self.cancel_reason is not None:
+        if self.cancel_reason is not None or not (self.unknown or self.exhausted or self.pause_reason is not None):
             return None
         if self.unknown:
             names = ", ".join(self.plan.nodes[step].name for step in self.unknown)
@@ -233,9 +235,10 @@ class Standing:
 
         Not while a log is replayed: it may end with a step that is to run again, and reads what is long read.
         """
-        for step in self._unneeded:
-            self.outputs.pop(step, None)
-        self._unneeded.clear()
+        if self._unneeded:
+            for step in self._unneeded:
+                self.outputs.pop(step, None)
+            self._unneeded.clear()
 
     def late_reason(self) -> str:
         """What people are told of a deadline that has passed."""
@@ -288,6 +291,7 @@ class Standing:
         """
         self.seq = event.seq
         match event:
+            # None is a step that a changed definition has no more; whether that is allowed was asked before.
             case ev.StepEvent():
                 self._apply_to(self.plan.index.get(event.step), event)
             case ev.CompensationEvent():
@@ -300,7 +304,6 @@ class Standing:
                 self._apply_run(event)
 
     def _apply_to(self, step: int | None, event: ev.StepEvent) -> None:
-        # None is a step that a changed definition has no more; whether that is allowed was asked before.
         if step is not None:
             self.statuses[step] = next_step_status(event.step, self.statuses[step], event.kind)
             self._apply_step(step, event)
@@ -399,7 +402,8 @@ class Standing:
         match event:
             case ev.StepStarted():
                 self.attempts[step] = event.attempt
-                self.first_start.setdefault(step, event.at)
+                if self.plan.nodes[step].options.total_timeout is not None:
+                    self.first_start.setdefault(step, event.at)
                 self.running[step] = None
                 self._stop_waiting(step)
             case ev.StepHeartbeat():
@@ -434,7 +438,8 @@ class Standing:
         self._put_away(step)
         match event:
             case ev.StepCompleted():
-                self.heartbeats.pop(step, None)
+                if self.heartbeats:
+                    self.heartbeats.pop(step, None)
                 self.outputs[step] = event.output
                 if not self._unread[step]:
                     self._unneeded.append(step)
@@ -446,32 +451,35 @@ class Standing:
                     self.halts.add(event.cause)
             case _:
                 raise TypeError(f"no event of a step: {event!r}")
-        if isinstance(event, ev.StepFailed | ev.StepCancelled) and event.runs_on:
-            self.effects.doubt(step)
         completed = self.statuses[step] is _COMPLETED
+        if not completed and isinstance(event, ev.StepFailed | ev.StepCancelled) and event.runs_on:
+            self.effects.doubt(step)
         # What was completed elsewhere, of which an attempt was never made here, is not undone here.
         self.effects.note(step, happened=completed and event.attempt > 0)
         self.open -= 1
+        unmet, gates, voted = self.unmet, self.plan.gates, self.plan.voted
         for child in self.plan.children[step]:
-            self.unmet[child] -= 1
-            if completed and step not in self.plan.gates.get(child, ()):
+            unmet[child] -= 1
+            if completed and step not in gates.get(child, ()):
                 self._vote(child)
-            self.touched.append(child)
-        if self._reads_no_more(step):
+            if not unmet[child] or child in voted:
+                self.touched.append(child)
+        if self.plan.sources[step] and self._reads_no_more(step):
             self._release(step)
 
     def _put_away(self, step: int) -> None:
         """An end has come: nothing of what was kept for further attempts is needed."""
         self.takeovers = 0
         self.running.pop(step, None)
-        self.first_start.pop(step, None)
-        self.unknown.pop(step, None)
-        self.exhausted.pop(step, None)
+        for kept in (self.first_start, self.unknown, self.exhausted):
+            if kept:
+                kept.pop(step, None)
         self._stop_waiting(step)
 
     def _stop_waiting(self, step: int) -> None:
-        self.due.pop(step, None)
-        self.waits.pop(step, None)
+        if self.due:
+            self.due.pop(step, None)
+            self.waits.pop(step, None)
         self.offered.discard(step)
 
     def _blame(self, step: int, error: ErrorInfo) -> None:
@@ -480,7 +488,7 @@ class Standing:
 
     def _vote(self, child: int) -> None:
         self.done[child] += 1
-        if self._cancels_rest(child):
+        if child in self.plan.sparing and self._cancels_rest(child):
             rest = [parent for parent in self.plan.parents[child] if self._is_spared(parent)]
             self.spared.update(rest)
             self.touched.extend(rest)
@@ -522,7 +530,7 @@ class Standing:
         self._unread = list(self.plan.reader_count)
         self._unneeded = [step for step in self.outputs if not self._unread[step]]
         for step in plan.order:
-            if self._cancels_rest(step):
+            if step in plan.sparing and self._cancels_rest(step):
                 self.spared.update(filter(self._is_spared, plan.parents[step]))
-            if self._reads_no_more(step):
+            if plan.sources[step] and self._reads_no_more(step):
                 self._release(step)

@@ -28,8 +28,10 @@ def checked_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, obje
     Raises:
         UsageError: it is no mapping of text to JSON-able values.
     """
+    if not metadata:
+        return {}
     try:
-        values = dict(metadata or {})
+        values = dict(metadata)
         text = json.dumps(values, allow_nan=False)
         if all(isinstance(key, str) for key in values):
             restored: dict[str, object] = json.loads(text)

@@ -6,11 +6,12 @@ import inspect
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
+from types import CoroutineType
 from typing import Any
 
 import attrs
 
-from ..context import StepContext, running_in
+from ..context import StepContext, enter
 from ..core.codec import Codec
 from ..core.definition import Argument, FromInput, FromOutputs, FromStep, Node
 from ..core.options import seconds
@@ -37,75 +38,123 @@ Stopping = tuple[Stopped | Raised, BaseException | None]
 """The same, of one that was ended from outside."""
 
 
+@attrs.frozen(eq=False)
+class Host:
+    """
+    What the attempts of one run have in common.
+
+    Attributes:
+        codec: Encodes and decodes.
+        instance: Gives the workflow's instance, with its inputs.
+        type_of: Gives the type of the output of a step, by its name.
+        context_for: Makes what a body may know of itself: step (its number in the plan), number of the attempt.
+        later: Calls back after so many seconds; returns what revokes that.
+        soon: Calls back on the loop; may be called from any thread.
+        report: Is told, once and on the loop, how an attempt ended.
+        pulse: Is told of heartbeats, on the loop.
+    """
+
+    codec: Codec
+    instance: Callable[[], object]
+    type_of: Callable[[str], object]
+    context_for: Callable[[int, int], StepContext]
+    later: Callable[[float, Callable[[], None]], Callable[[], None]]
+    soon: Callable[[Callable[[], None]], object]
+    report: Callable[["Attempt", Ending], None]
+    pulse: Callable[["Attempt", str], None]
+
+
 @attrs.define(eq=False)
 class Attempt:
     """
     One try of one step, with all that it needs.
 
+    What few bodies ask for, a context and a heart, is made when it is asked for. Nothing here leads back to the attempt
+    once it is over: so it goes at once, and does not wait for the garbage collector.
+
     Attributes:
+        host: What it has in common with the others of its run.
         node: The step.
         step: Its number in the plan.
         number: Which try, counted from 1.
-        context: What the body may know of itself.
-        instance: Gives the workflow's instance, with its inputs.
         outputs: Step name -> its encoded output, of what this step reads and what completed.
-        types: Step name -> the type of its output.
-        codec: Encodes and decodes.
         limit: Seconds it may take; None for no limit.
         is_total: Whether `limit` is what was left of `total_timeout`.
-        later: Calls back after so many seconds; returns what revokes that.
-        soon: Calls back on the loop; may be called from any thread.
-        report: Is told, once and on the loop, how it ended.
-        pulse: Is told of heartbeats, on the loop.
+        last_heartbeat: The progress that was told last, encoded; None if none was.
     """
 
+    host: Host
     node: Node
     step: int
     number: int
-    context: StepContext
-    instance: Callable[[], object]
     outputs: Mapping[str, str]
-    types: Callable[[str], object]
-    codec: Codec
-    limit: float | None
-    is_total: bool
-    later: Callable[[float, Callable[[], None]], Callable[[], None]]
-    soon: Callable[[Callable[[], None]], object]
-    report: Callable[["Attempt", Ending], None]
-    pulse: Callable[["Attempt", str], None]
+    limit: float | None = None
+    is_total: bool = False
     last_heartbeat: str | None = None
     task: asyncio.Task[None] | None = None
     is_over: bool = False
-    heart: "Heart" = attrs.field(init=False)
+    _is_dropped: bool = False
+    _is_told: bool = False
     _has_begun: bool = False
     _wants_end: Stopping | None = None
+    _context: StepContext | None = None
+    _heart: Heart | None = None
     _body: Coroutine[Any, Any, object] | None = None
     _revoke: Callable[[], None] = _nothing
 
-    def __attrs_post_init__(self) -> None:
-        self.heart = Heart(
-            limit=self.node.options.heartbeat_timeout, codec=self.codec, later=self.later, soon=self.soon,
-            write=lambda progress: self.pulse(self, progress), stopped=self._heart_stopped,
-        )  # fmt: skip
-        last = None if self.last_heartbeat is None else self.codec.decode(self.last_heartbeat)
-        self.context.listen(self.heart.beat, last)
+    def context(self) -> StepContext:
+        """What the body may know of itself."""
+        if self._context is None:
+            context = self.host.context_for(self.step, self.number)
+            last = None if self.last_heartbeat is None else self.host.codec.decode(self.last_heartbeat)
+            context.listen(self._make_heart().beat, last)
+            self._context = context
+            # It may be made in a thread. `tell_to_end` looks the other way round, so that one of them sees the other.
+            if self._is_told:
+                context.cancel()
+        return self._context
+
+    def _make_heart(self) -> Heart:
+        if self._heart is None:
+            self._heart = Heart(
+                limit=self.node.options.heartbeat_timeout, codec=self.host.codec, later=self.host.later,
+                soon=self.host.soon, write=lambda progress: self.host.pulse(self, progress),
+                stopped=self._heart_stopped,
+            )  # fmt: skip
+            # A thread runs on though its attempt is over.
+            if self.is_over:
+                self._heart.stop()
+        return self._heart
+
+    @property
+    def unwritten(self) -> str | None:
+        """The progress that was told and not passed on yet; None if there is none."""
+        return None if self._heart is None else self._heart.unwritten
 
     def limit_time(self) -> None:
         """Let the time that the attempt may take begin."""
         if self.limit is not None:
-            self._revoke = self.later(self.limit, self.expire)
-        self.heart.start()
+            self._revoke = self.host.later(self.limit, self.expire)
+        if self.node.options.heartbeat_timeout is not None:
+            self._make_heart().start()
+
+    def tell_to_end(self) -> None:
+        """Tell the body that it should end, by its context."""
+        self._is_told = True
+        if self._context is not None:
+            self._context.cancel()
 
     async def run(self) -> None:
         """Run a coroutine body here."""
         self._has_begun = True
+        enter(self.context)
         try:
-            with running_in(self.context):
-                args, kwargs = self._bind()
-                result = self.node.function(*args, **kwargs)  # type: ignore[misc]
-                self._body = result if inspect.iscoroutine(result) else None
-                # A plain wrapper around a coroutine function may give either.
-                ending = self._returned(await result if inspect.isawaitable(result) else result)
+            result = self._called()
+            if type(result) is CoroutineType or inspect.isawaitable(result):
+                self._body = result if isinstance(result, CoroutineType) else None
+                result = await result
+            # A plain wrapper around a coroutine function may give either.
+            ending = self._returned(result)
         except asyncio.CancelledError as error:
             # Stopped by us, or the body cancelled itself, which is a failure like any other.
             ending = self._raised(error)
@@ -135,10 +184,9 @@ class Attempt:
         self._has_begun = True
         if self._wants_end is not None:
             return self._wants_end
+        enter(self.context)
         try:
-            with running_in(self.context):
-                args, kwargs = self._bind()
-                return self._returned(self.node.function(*args, **kwargs))  # type: ignore[misc]
+            return self._returned(self._called())
         # Foreign code, as above. StopIteration and its like would hang whoever waits for the thread: a value does not.
         except BaseException as error:
             return self._raised(error)
@@ -156,7 +204,7 @@ class Attempt:
         if self._wants_end is not None or self.is_over:
             return
         wanted = self._wants_end = ending or (Stopped(), None)
-        self.context.cancel()
+        self.tell_to_end()
         if self.task is None:
             outcome, error = wanted
             self.end((attrs.evolve(outcome, runs_on=self._has_begun), error))
@@ -164,26 +212,27 @@ class Attempt:
         self.task.cancel()
         if self._has_begun:
             self._revoke()
-            self._revoke = self.later(_PATIENCE if patience is None else patience, self._close)
+            self._revoke = self.host.later(_PATIENCE if patience is None else patience, self._close)
         else:
             self.end(wanted)
 
     def close_soon(self) -> None:
         """Stop it, and drop how it ends: the engine ends, and the run will be resumed without it."""
-        self.report = _drop
+        self._is_dropped = True
         self._wants_end = None
         self.stop(patience=_LAST_PATIENCE)
 
     def _close(self) -> None:
         """End a coroutine that goes on though it was cancelled."""
+        body, task = self._body, self.task
         if self._wants_end is not None:
             self.end(self._wants_end)
-        if self._body is not None and self.task is not None:
+        if body is not None and task is not None:
             # It may be in the midst of a call to us, or await something while it is closed. What it raises is nobody's.
             with contextlib.suppress(Exception):
-                self._body.close()
+                body.close()
             # It waits for what nobody will tell it any more.
-            self.task.cancel()
+            task.cancel()
 
     def expire(self) -> None:
         """End this attempt because its time is up."""
@@ -218,39 +267,46 @@ class Attempt:
             return
         self.is_over = True
         self._revoke()
-        self.heart.stop()
-        self.report(self, ending)
+        if self._heart is not None:
+            self._heart.stop()
+        # The task has the context variables, which lead back here.
+        self.task = self._body = None
+        self._revoke = _nothing
+        if not self._is_dropped:
+            self.host.report(self, ending)
 
-    def _bind(self) -> tuple[list[object], dict[str, object]]:
-        args: list[object] = [self.instance()] if self.node.takes_self else []
+    def _called(self) -> object:
+        """What the body gives when it is called: its output, or what is to be awaited."""
+        node = self.node
+        args: list[object] = [self.host.instance()] if node.takes_self else []
         kwargs: dict[str, object] = {}
-        for argument in self.node.arguments:
+        for argument in node.arguments:
             if isinstance(argument.binding, FromOutputs):
                 kwargs.update({name: self._output(name) for name in argument.binding.steps if name in self.outputs})
             elif argument.positional_only:
                 args.append(self._value(argument))
             else:
                 kwargs[argument.parameter] = self._value(argument)
-        return args, kwargs
+        return node.function(*args, **kwargs)  # type: ignore[misc]
 
     def _value(self, argument: Argument) -> object:
         match argument.binding:
             case FromStep(steps):
                 return next((self._output(name) for name in steps if name in self.outputs), None)
             case FromInput(name):
-                return getattr(self.instance(), name)
+                return getattr(self.host.instance(), name)
             case _:
-                return self.context
+                return self.context()
 
     def _output(self, name: str) -> object:
         # Decoded for each reader: what one step does to its copy no other can see, and a resumed run sees the same.
-        return self.codec.decode(self.outputs[name], self.types(name))
+        return self.host.codec.decode(self.outputs[name], self.host.type_of(name))
 
     def _returned(self, value: object) -> Ending:
         if inspect.iscoroutine(value):
             value.close()
         try:
-            return Returned(self.codec.encode(value, self.node.returns)), None
+            return Returned(self.host.codec.encode(value, self.node.returns)), None
         except EncodingError as error:
             return self._failed_for_good(error, f"the output of step {self.node.name!r} cannot be stored: {error}")
 
@@ -280,7 +336,3 @@ class Attempt:
             Raised(error=describe_error(error), retryable=retryable, retry_after=retry_after, spread=random.random()),
             error,
         )
-
-
-def _drop(attempt: Attempt, ending: Ending) -> None:
-    """What an attempt reports after the engine has ended: the run will be resumed without it."""

@@ -12,15 +12,18 @@ from collections.abc import Awaitable, Callable, Sequence
 import attrs
 
 from ..core.events import CompensationStarted, Event, StepCompleted, StepStarted
-from ..core.machine import Turn
+from ..core.machine import STARTS
 from ..core.outcome import Beat, Ended, Granted, Happening
 from ..errors import StoreBusyError, StoreError, UsageError
-from ..ports import Append, Clock, Observer, Store
-from .attempt import Attempt, Ending
+from ..ports import Append, Clock, Observer, Store, Summary
+from .attempt import Attempt, Ending, Host
 from .clock import pause
 from .execution import Execution
 from .telling import tell
 from .threads import Threads
+
+_Batch = dict[Execution, list[Event]]
+"""What each run adds in the batch that is being decided."""
 
 _Ready = tuple[int, int, int, Execution]
 """A step that could start: priority (negated), number in its workflow, age of its run, and the run."""
@@ -28,10 +31,11 @@ _Ready = tuple[int, int, int, Execution]
 
 @attrs.frozen
 class _Written:
-    """What one run adds in one batch."""
+    """What one run adds in one batch; `summary` is None if that stays as it is."""
 
     execution: Execution
     events: list[Event]
+    summary: Summary | None
 
 
 def closed() -> UsageError:
@@ -96,7 +100,7 @@ class Engine:
         """Start nothing any more; what is in flight is told, and the loop ends when it has ended."""
         self.is_draining = True
         for attempt in self.in_flight:
-            attempt.context.cancel()
+            attempt.tell_to_end()
         self._wake.set()
 
     @property
@@ -145,7 +149,7 @@ class Engine:
                 # It came too late to be written.
                 execution.not_created(closed())
                 execution.left.set()
-                execution.changed.set()
+                execution.note_changed()
             self._threads.close()
 
     async def _sleep(self) -> None:
@@ -170,44 +174,51 @@ class Engine:
         while self._timers and self._timers[0][0] <= now:
             self._stirred[heapq.heappop(self._timers)[2]] = None
         stirred, self._stirred = self._stirred, {}
-        events: dict[Execution, list[Event]] = {}
+        events: _Batch = {}
         for execution in stirred:
             if self.executions.get(execution.record.id) is execution:
                 happened, execution.happened = execution.happened, []
                 self._turn(execution, happened, now, events)
         while granted := self._grant():
-            for execution, steps in granted.items():
-                self._turn(execution, steps, now, events)
+            self._start_granted(granted, now, events)
         for execution, new in events.items():
             if not new:
                 # A deadline may end attempts without an event of its own: there is nothing to write first.
                 self._stop_unwanted(execution)
-        return [_Written(execution, new) for execution, new in events.items() if new]
+        return [_Written(execution, new, execution.summary_of(new)) for execution, new in events.items() if new]
 
     def _turn(
         self,
         execution: Execution,
         happened: Sequence[Happening],
         now: float,
-        events: dict[Execution, list[Event]],
+        events: _Batch,
     ) -> None:
-        turn: Turn = execution.machine.turn(happened, now)
-        events.setdefault(execution, []).extend(turn.events)
-        age = self._ages[execution]
+        machine = execution.machine
+        turn = machine.turn(happened, now)
+        if execution in events:
+            events[execution] += turn.events
+        else:
+            events[execution] = turn.events
         for step in turn.ready:
-            priority = execution.machine.run.plan.nodes[step].options.priority
-            heapq.heappush(self._ready, (-priority, step, age, execution))
-        due_at = execution.machine.run.next_due()
-        if due_at is not None and due_at != self._armed.get(execution):
-            heapq.heappush(self._timers, (due_at, age, execution))
-        self._armed[execution] = due_at
-        starts = sum(isinstance(event, StepStarted | CompensationStarted) for event in turn.events)
-        grants = sum(isinstance(happening, Granted) for happening in happened)
-        self._free += grants - starts
+            priority = machine.run.plan.nodes[step].options.priority
+            heapq.heappush(self._ready, (-priority, step, self._ages[execution], execution))
+        due_at = machine.run.next_due()
+        if due_at != self._armed.get(execution):
+            self._armed[execution] = due_at
+            if due_at is not None:
+                heapq.heappush(self._timers, (due_at, self._ages[execution], execution))
 
-    def _grant(self) -> dict[Execution, list[Happening]]:
+    def _start_granted(self, granted: dict[Execution, list[Granted]], now: float, events: _Batch) -> None:
+        for execution, steps in granted.items():
+            before = len(events.get(execution, ()))
+            self._turn(execution, steps, now, events)
+            # Who does not start gives the place back.
+            self._free += len(steps) - sum(type(event) in STARTS for event in events[execution][before:])
+
+    def _grant(self) -> dict[Execution, list[Granted]]:
         """Hand out the free places: the highest priority first, then in definition order, then the oldest run."""
-        granted: dict[Execution, list[Happening]] = {}
+        granted: dict[Execution, list[Granted]] = {}
         while self._free > 0 and self._ready and not self.is_draining:
             _, step, _, execution = heapq.heappop(self._ready)
             if execution in self._ages:
@@ -231,8 +242,7 @@ class Engine:
                     raise
 
     def _append_of(self, written: _Written) -> Append:
-        execution, events = written.execution, written.events
-        summary = execution.summary_of(events)
+        execution, events, summary = written.execution, written.events, written.summary
         if not execution.is_new:
             return Append(
                 run_id=execution.record.id, expected=execution.written, events=events, owner=execution.record.owner,
@@ -253,23 +263,22 @@ class Engine:
                 self._do(written)
 
     def _do(self, written: _Written) -> None:
-        execution, events = written.execution, written.events
-        summary = execution.summary_of(events)
-        if summary is not None:
-            execution.record = execution.summarised(summary)
+        execution, events, plan = written.execution, written.events, written.execution.plan
+        if written.summary is not None:
+            execution.record = execution.summarised(written.summary)
         execution.written = events[-1].seq
         execution.definition = None
         tell(self._observers, execution.record, events)
-        changed, execution.changed = execution.changed, asyncio.Event()
-        changed.set()
+        execution.note_changed()
         for event in events:
             match event:
                 case StepStarted():
-                    self._start(execution, execution.plan.index[event.step], event.attempt)
-                case CompensationStarted():
-                    self._start(execution, execution.plan.undo[execution.plan.index[event.step]], event.attempt)
+                    self._start(execution, plan.index[event.step], event.attempt)
                 case StepCompleted():
-                    execution.raised.pop(execution.plan.index[event.step], None)
+                    if execution.raised:
+                        execution.raised.pop(plan.index[event.step], None)
+                case CompensationStarted():
+                    self._start(execution, plan.undo[plan.index[event.step]], event.attempt)
                 case _:
                     pass
         self._stop_unwanted(execution)
@@ -286,12 +295,9 @@ class Engine:
         node = run.plan.nodes[step]
         limit, is_total = run.time_left(step, self.clock.now())
         attempt = Attempt(
-            node=node, step=step, number=number, context=execution.context_for(step, number),
-            instance=execution.instance, outputs=execution.outputs_for(node), types=execution.type_of,
-            codec=execution.codec, limit=limit, is_total=is_total, later=self._later,
-            soon=self._loop.call_soon_threadsafe, last_heartbeat=run.heartbeats.get(step),
-            report=lambda attempt, ending: self._ended(execution, attempt, ending),
-            pulse=lambda attempt, progress: self.tell_run(execution, Beat(attempt.step, attempt.number, progress)),
+            host=execution.host or self._host(execution), node=node, step=step, number=number,
+            outputs=execution.outputs_for(step), limit=limit, is_total=is_total,
+            last_heartbeat=run.heartbeats.get(step),
         )  # fmt: skip
         execution.attempts[step] = attempt
         attempt.limit_time()
@@ -299,6 +305,15 @@ class Engine:
             attempt.task = self._spawn(attempt, execution)
         else:
             attempt.start_on(self._threads.submit, execution.variables.copy())
+
+    def _host(self, execution: Execution) -> Host:
+        execution.host = host = Host(
+            codec=execution.codec, instance=execution.instance, type_of=execution.type_of,
+            context_for=execution.context_for, later=self._later, soon=self._loop.call_soon_threadsafe,
+            report=lambda attempt, ending: self._ended(execution, attempt, ending),
+            pulse=lambda attempt, progress: self.tell_run(execution, Beat(attempt.step, attempt.number, progress)),
+        )  # fmt: skip
+        return host
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
         return self.clock.call_at(self.clock.now() + seconds, callback)
@@ -309,9 +324,9 @@ class Engine:
         self._free += 1
         if error is not None:
             execution.raised[attempt.step] = error
-        if attempt.heart.unwritten is not None:
+        if attempt.unwritten is not None:
             # What was told last is there for the next attempt.
-            self.tell_run(execution, Beat(attempt.step, attempt.number, attempt.heart.unwritten))
+            self.tell_run(execution, Beat(attempt.step, attempt.number, attempt.unwritten))
         self.tell_run(execution, Ended(attempt.step, attempt.number, outcome))
 
     def let_go(self, execution: Execution, trouble: BaseException | None) -> None:
@@ -324,7 +339,7 @@ class Engine:
         execution.trouble = trouble
         execution.not_created(trouble or asyncio.CancelledError())
         execution.left.set()
-        execution.changed.set()
+        execution.note_changed()
 
     def _give_up(self, error: BaseException) -> None:
         self.failure = error

@@ -15,20 +15,16 @@ from ..core.definition import Node
 from ..core.events import Event, RunCancelled, RunCompleted, RunFailed, RunPaused, RunResumed, RunStarted
 from ..core.machine import Machine, Verdict
 from ..core.outcome import Happening
-from ..core.plan import Plan, argument_steps
+from ..core.plan import Plan
 from ..core.references import MISSING, Condition, Ref, alternatives
 from ..core.state import RunStatus
 from ..errors import EncodingError
 from ..ports import RunRecord, Summary
-from .attempt import Attempt
+from .attempt import Attempt, Host
 from .failure import describe_error
 
+_NO_OUTPUTS: Mapping[str, str] = {}
 _SCALARS = (str, int, float, bool, type(None))
-
-
-def codec_of(dag: Dag) -> Codec:
-    """The codec for the values of this workflow."""
-    return Codec(dag.module)
 
 
 def encode_inputs(dag: Dag, workflow: object) -> str:
@@ -38,7 +34,7 @@ def encode_inputs(dag: Dag, workflow: object) -> str:
     Raises:
         EncodingError: a value cannot be stored; the message names the input.
     """
-    codec, texts = codec_of(dag), []
+    codec, texts = dag.codec, []
     for name, field in dag.inputs.items():
         try:
             text = codec.encode(getattr(workflow, name), field.type)
@@ -65,10 +61,11 @@ class Execution:
         attempts: Step number -> the attempt in flight.
         raised: Step, or compensation -> what its last attempt raised, for `__cause__`. They are numbers of the plan.
         variables: The context variables its bodies see: those of whoever started it.
-        created: Is set once the store has it; carries the error if that failed.
+        decided: Is set once the store has it, or never will.
+        refusal: Why it never will.
         left: Is set once it is not executed here any more, whatever the reason.
-        changed: Is replaced and set at every commit.
         trouble: Why it was given up here, if not because it ended.
+        host: What its attempts have in common; None before the first one.
         machine: What is true of it and what follows.
     """
 
@@ -83,24 +80,38 @@ class Execution:
     attempts: dict[int, Attempt] = attrs.field(factory=dict)
     raised: dict[int, BaseException] = attrs.field(factory=dict)
     variables: contextvars.Context = attrs.field(factory=contextvars.copy_context)
-    created: asyncio.Future[None] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+    decided: asyncio.Event = attrs.field(factory=asyncio.Event)
+    refusal: BaseException | None = None
     left: asyncio.Event = attrs.field(factory=asyncio.Event)
-    changed: asyncio.Event = attrs.field(factory=asyncio.Event)
     trouble: BaseException | None = None
+    host: Host | None = None
     machine: Machine = attrs.field(init=False)
     codec: Codec = attrs.field(init=False)
+    _changed: asyncio.Event | None = attrs.field(default=None, init=False)
     _shared: object = attrs.field(default=None, init=False)
     _raw_inputs: dict[str, Any] | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.machine = Machine(self.record.id, self.plan, self.judge)
-        self.codec = codec_of(self.dag)
+        self.codec = self.dag.codec
 
     def note_created(self) -> None:
         """The store has it, and whoever waits for that is told."""
         self.is_new = False
-        if not self.created.done():
-            self.created.set_result(None)
+        self.decided.set()
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """What is set at the next commit, or when the run is executed here no longer."""
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        return self._changed
+
+    def note_changed(self) -> None:
+        """Something was written, or nothing will be any more: whoever waits for that is told."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     @property
     def is_over(self) -> bool:
@@ -110,10 +121,15 @@ class Execution:
 
     def not_created(self, error: BaseException) -> None:
         """Tell whoever waits that the store has it that it never will; nothing happens if it does."""
-        if not self.created.done():
-            self.created.set_exception(error)
-            # Perhaps nobody waits.
-            self.created.exception()
+        if not self.decided.is_set():
+            self.refusal = error
+            self.decided.set()
+
+    async def until_written(self) -> None:
+        """Return when the store has it; raises what kept it from that."""
+        await self.decided.wait()
+        if self.refusal is not None:
+            raise self.refusal
 
     def instance(self) -> object:
         """
@@ -133,14 +149,16 @@ class Execution:
         """The type of the output of a step."""
         return self.dag.nodes[step].returns
 
-    def outputs_for(self, node: Node) -> Mapping[str, str]:
+    def outputs_for(self, step: int) -> Mapping[str, str]:
         """Step name -> its encoded output, of those that this step takes as arguments and that completed."""
-        run = self.machine.run
+        reads = self.plan.reads[step]
+        if not reads:
+            return _NO_OUTPUTS
+        run, undone = self.machine.run, self.plan.undone_by.get(step)
         found = {}
-        for name in argument_steps(node):
-            step = run.plan.index[name]
+        for name, source in reads:
             # A compensation undoes also what its step did before it was to run again.
-            text = run.outputs.get(step) if name == node.name else run.output_of(step)
+            text = run.outputs.get(source) if source == undone else run.output_of(source)
             if text is not None:
                 found[name] = text
         return found

@@ -19,6 +19,7 @@ from ..errors import (
     UsageError,
     WaitTimeoutError,
 )
+from ..ports import RunRecord
 from .clock import pause
 from .execution import Execution
 from .result import RunResult, count_statuses, mimebundle_of
@@ -84,12 +85,12 @@ class RunHandle(Generic[W]):
         waiting = asyncio.timeout(limit)
         try:
             async with waiting:
-                await self._until_ended()
+                record = await self._until_ended()
         except TimeoutError:
             if limit is None or not waiting.expired():
                 raise
             raise WaitTimeoutError(self.id, limit) from None
-        return await self._result()
+        return await self._result(record)
 
     async def result(self) -> RunResult[W]:
         """
@@ -147,7 +148,7 @@ class RunHandle(Generic[W]):
 
     async def steps(self) -> dict[str, StepRecord]:
         """Step name -> what became of it so far, of all steps of the workflow, in topological order."""
-        return dict((await self._result()).steps)
+        return dict((await self._result(await self._runs.record(self.id))).steps)
 
     async def events(self, follow: bool = False) -> AsyncIterator[Event]:
         """
@@ -175,16 +176,23 @@ class RunHandle(Generic[W]):
             await self._pause(changed, wait)
             wait = min(_LONGEST, wait * 2)
 
-    async def _until_ended(self) -> None:
+    async def _until_ended(self) -> RunRecord:
+        """Its summary, once it rests."""
         wait = _SHORTEST
         while True:
-            changed = self._left()
+            here = self._here()
             self._check_open(_RESTS)
-            record = await self._runs.record(self.id)
-            if record.status in _RESTS:
-                return
-            await self._pause(changed, wait)
-            wait = min(_LONGEST, wait * 2)
+            if here is None:
+                record = await self._runs.record(self.id)
+                if record.status in _RESTS:
+                    return record
+                # It is executed elsewhere, and has to be polled.
+                await pause(self._runs.clock, wait)
+                wait = min(_LONGEST, wait * 2)
+            else:
+                await here.left.wait()
+                if here.trouble is None and here.record.status in _RESTS:
+                    return here.record
 
     def _here(self) -> Execution | None:
         """The run, if it is executed here now."""
@@ -196,11 +204,6 @@ class RunHandle(Generic[W]):
         """What is set when something is written of the run, if it is executed here."""
         here = self._here()
         return None if here is None else here.changed
-
-    def _left(self) -> asyncio.Event | None:
-        """What is set when the run is executed here no longer, if it is now."""
-        here = self._here()
-        return None if here is None else here.left
 
     def _check_open(self, unless: Container[RunStatus]) -> None:
         """See that the orchestrator is open, or that the run is known to be where it was waited for."""
@@ -216,8 +219,7 @@ class RunHandle(Generic[W]):
             return
         await pause(self._runs.clock, seconds)
 
-    async def _result(self) -> RunResult[W]:
-        record = await self._runs.record(self.id)
+    async def _result(self, record: RunRecord) -> RunResult[W]:
         history = await stored_history(self._runs.store, self.id)
         dag = self._execution.dag if self._execution is not None else await self._runs.dag_to_show(record)
         return RunResult(record, history, dag)

@@ -68,6 +68,9 @@ class Heart:
         self._is_over = True
         self._revoke_limit()
         self._revoke_rest()
+        # These lead back to the attempt, whose context has this: nothing is to wait for the garbage collector.
+        self._revoke_limit = self._revoke_rest = self.stopped = _nothing
+        self.write = _unheard
 
     def _notice(self) -> None:
         self._is_noticed = False
@@ -83,3 +86,7 @@ class Heart:
             progress, self.unwritten = self.unwritten, None
             self.write(progress)
             self._revoke_rest = self.later(_EVERY, self._pass_on)
+
+
+def _unheard(progress: str) -> None:
+    """What is told when the attempt is over."""

@@ -82,7 +82,7 @@ class RunResult(Generic[W]):
         self.steps: Mapping[str, StepRecord] = _all_steps(history, dag)
         self.outputs: Mapping[str, object] = Outputs(history.steps, self._decode)
         self._dag = dag
-        self._codec = Codec(dag.module if dag is not None else "")
+        self._codec = dag.codec if dag is not None else Codec()
 
     @property
     def duration(self) -> float | None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import attrs
 
 from ..core.adoption import kept_by_fork
-from ..core.codec import Codec
 from ..core.dag import Dag, dag_of
 from ..core.options import OnChange
 from ..core.outcome import Begun, TakenUp
@@ -122,7 +121,7 @@ class Runs:
         self._check_engine()
         if (other := self.engine.executions.get(run_id)) is not None:
             # Whoever attaches to it looks for it in the store.
-            await self._until_written(other)
+            await other.until_written()
             raise RunExistsError(run_id)
         inputs = encode_inputs(dag, workflow)
         begun = Begun(dag.name, dag.version, dag.fingerprint, inputs)
@@ -142,7 +141,7 @@ class Runs:
         execution.is_new = True
         execution.definition = dag.text
         self.engine.admit(execution, begun)
-        await self._until_written(execution)
+        await execution.until_written()
         return execution
 
     async def fork(
@@ -187,11 +186,6 @@ class Runs:
             raise StoreError(f"the orchestrator has stopped: {self.engine.failure}") from self.engine.failure
         if self.engine.is_draining:
             raise closed()
-
-    async def _until_written(self, execution: Execution) -> None:
-        # Not the future itself: a caller who is cancelled here must not cancel it for everybody.
-        await asyncio.wait([execution.created])
-        execution.created.result()
 
     # Taking up.
 
@@ -282,7 +276,7 @@ class Runs:
             await self.store.claim(record.id, record.owner, previous=str(self.owner))
             raise
         self.engine.admit(execution, taken)
-        await self._until_written(execution)
+        await execution.until_written()
         return execution
 
     async def _owned(self, run_id: str) -> Exception:
@@ -367,7 +361,7 @@ class Runs:
 def _overlaid(dag: Dag, stored: str, inputs: Mapping[str, object]) -> str:
     """The encoded inputs of a run, with some of them replaced."""
     texts = json.loads(stored)
-    codec = Codec(dag.module)
+    codec = dag.codec
     for name, value in inputs.items():
         if name not in dag.inputs:
             raise UsageError(f"{dag.name} has no input {name!r}; it has {', '.join(dag.inputs) or 'none'}")

@@ -1,8 +1,10 @@
 """What a store keeps of a run, read as a whole: what cannot be is a `StoreError` that says so."""
 
 import json
+from collections.abc import AsyncIterator
 
 from ..core.dag import Dag
+from ..core.events import Event
 from ..core.history import History
 from ..errors import IllegalTransitionError, OrchwfError, StoreError
 from ..ports import Store
@@ -17,16 +19,26 @@ async def stored_history(store: Store, run_id: str) -> History:
     Raises:
         StoreError: it has no log, or one in which something happens that cannot.
     """
-    history, after = History(run_id), 0
-    while page := await store.read(run_id, after=after, limit=_PAGE):
+    history = History(run_id)
+    async for page in pages(store, run_id):
         try:
             history.extend(page)
         except IllegalTransitionError as error:
             raise damaged_log(store, run_id, error) from error
-        after = page[-1].seq
-    if not after:
+    if not history.seq:
         raise empty_log(store, run_id)
     return history
+
+
+async def pages(store: Store, run_id: str, after: int = 0) -> AsyncIterator[list[Event]]:
+    """The log of a run from there on, piece by piece: a long one is never held whole."""
+    size = _PAGE
+    while size == _PAGE:
+        page = await store.read(run_id, after=after, limit=_PAGE)
+        if page:
+            yield page
+            after = page[-1].seq
+        size = len(page)
 
 
 def empty_log(store: Store, run_id: str) -> StoreError:

@@ -12,9 +12,8 @@ from ..core.state import RunStatus, StepStatus
 from ..errors import IllegalTransitionError, NotResumableError, WorkflowChangedError
 from ..ports import Message, RunRecord, Store
 from .execution import Execution
-from .stored import damaged_log, empty_log, stored_dag, stored_json
+from .stored import damaged_log, empty_log, pages, stored_dag, stored_json
 
-_PAGE = 10_000
 ENDING = ("cancel", "terminate")
 """The signals for which a run that nobody executes is taken up."""
 
@@ -45,18 +44,16 @@ async def replayed(store: Store, record: RunRecord, dag: Dag, plan: Plan) -> Exe
         StoreError: it has no log, or one that makes no sense.
     """
     execution: Execution | None = None
-    after = 0
-    while events := await store.read(record.id, after=after, limit=_PAGE):
+    async for events in pages(store, record.id):
         if execution is None:
             execution = Execution(record, dag, plan, _inputs_of(events[0]))
         try:
             execution.machine.replay(events)
         except IllegalTransitionError as error:
             raise damaged_log(store, record.id, error) from error
-        after = events[-1].seq
     if execution is None:
         raise empty_log(store, record.id)
-    execution.written = after
+    execution.written = execution.machine.run.seq
     if record.fingerprint != dag.fingerprint:
         execution.definition = dag.text
     return execution

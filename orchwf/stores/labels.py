@@ -29,6 +29,8 @@ def encode_labels(record: RunRecord) -> tuple[str, str]:
 
 
 def _encode(record: RunRecord, name: str, labels: Mapping[str, object]) -> str:
+    if not labels:
+        return "{}"
     try:
         text = json.dumps(dict(labels), ensure_ascii=False, allow_nan=False)
         text.encode()

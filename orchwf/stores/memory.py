@@ -73,8 +73,11 @@ class MemoryStore:
             if isinstance(event, SignalReceived):
                 run.seen.add(event.message_id)
                 run.inbox.pop(event.message_id, None)
-        if append.summary is not None:
-            run.record = attrs.evolve(run.record, **attrs.asdict(append.summary))
+        if (summary := append.summary) is not None:
+            run.record = attrs.evolve(
+                run.record, status=summary.status, fingerprint=summary.fingerprint, ended_at=summary.ended_at,
+                error=summary.error,
+            )  # fmt: skip
         if append.releases:
             run.record = attrs.evolve(run.record, owner=None)
         if append.definition is not None:

@@ -9,8 +9,8 @@ from ..ports import Append, RunRecord
 
 def numbering_error(append: Append) -> StoreError | None:
     """What is wrong with the `seq` of these events; None if they go on from `expected` without gaps."""
-    wanted = range(append.expected + 1, append.expected + 1 + len(append.events))
-    if all(event.seq == seq for event, seq in zip(append.events, wanted, strict=True)):
+    first = append.expected + 1
+    if [event.seq for event in append.events] == [*range(first, first + len(append.events))]:
         return None
     return StoreError(
         f"the events for run {append.run_id!r} are not numbered from {append.expected + 1} on without gaps, "

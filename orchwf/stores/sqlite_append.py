@@ -1,8 +1,9 @@
 """Appends to the logs in a SQLite store: a whole batch in one transaction, in one call on the connection's thread."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import TypeVar
 
 import attrs
 
@@ -12,7 +13,9 @@ from ..ports import Append, RunRecord
 from .labels import encode_labels, numbering_error
 from .sqlite_file import transaction
 
-_FIND_RUN = "SELECT no, owner, (SELECT max(seq) FROM log WHERE run = runs.no) FROM runs WHERE id = ?"
+T = TypeVar("T")
+
+_FIND_RUNS = "SELECT id, no, owner, (SELECT max(seq) FROM log WHERE run = runs.no) FROM runs WHERE id IN ({})"
 _CREATE_RUN = """
     INSERT INTO runs (id, workflow, version, fingerprint, entrypoint, status, metadata, tags, created_at, ended_at,
         error, owner)
@@ -33,10 +36,12 @@ _FOLD_MESSAGE = """
 _PLACES = "(?, ?, ?, ?, ?, ?, ?)"
 # A few statements of fixed sizes stay in the cache of prepared statements, and each row costs less than its own
 # execution. 128 rows of 7 columns stay below the 999 parameters that older SQLite allows.
+_SIZES = (128, 64, 32, 16, 8, 4, 2, 1)
 _INSERT_EVENTS = {
-    count: f"INSERT INTO log (run, seq, at, kind, step, attempt, data) VALUES {', '.join([_PLACES] * count)}"  # noqa: S608
-    for count in (128, 64, 32, 16, 8, 4, 2, 1)
+    size: f"INSERT INTO log (run, seq, at, kind, step, attempt, data) VALUES {', '.join([_PLACES] * size)}"  # noqa: S608
+    for size in _SIZES
 }
+_FIND_SO_MANY = {size: _FIND_RUNS.format(", ".join("?" * size)) for size in _SIZES}
 
 _ROW_ERRORS = (
     sqlite3.IntegrityError,
@@ -73,7 +78,7 @@ def _write_alone(connection: sqlite3.Connection, append: Append, url: str) -> Ex
 
 
 def _write(connection: sqlite3.Connection, appends: Sequence[Append], url: str) -> list[Exception | None]:
-    ends: dict[str, _End] = {}
+    ends = _find_ends(connection, [*dict.fromkeys([append.run_id for append in appends])])
     outcomes = [_accept(connection, append, ends, url) for append in appends]
     accepted = [
         (ends[append.run_id].run, append) for append, outcome in zip(appends, outcomes, strict=True) if outcome is None
@@ -95,7 +100,7 @@ class _End:
 
 def _accept(connection: sqlite3.Connection, append: Append, ends: dict[str, _End], url: str) -> Exception | None:
     """Create the run if that is asked for. What is returned says why nothing of this append may be written."""
-    end = ends.get(append.run_id) or _find_end(connection, append.run_id)
+    end = ends.get(append.run_id)
     if error := _refusal(append, end, url):
         return error
     if append.create is not None:
@@ -110,9 +115,18 @@ def _accept(connection: sqlite3.Connection, append: Append, ends: dict[str, _End
     return None
 
 
-def _find_end(connection: sqlite3.Connection, run_id: str) -> _End | None:
-    row = connection.execute(_FIND_RUN, (run_id,)).fetchone()
-    return _End(row[0], row[1], row[2] or 0) if row else None
+def _find_ends(connection: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, _End]:
+    rows = [row for size, ids in _pieces(run_ids) for row in connection.execute(_FIND_SO_MANY[size], ids)]
+    return {run_id: _End(run, owner, last or 0) for run_id, run, owner, last in rows}
+
+
+def _pieces(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
+    """These items in pieces of the sizes for which there are statements, each with its size."""
+    start = 0
+    for size in _SIZES:
+        while len(items) - start >= size:
+            yield size, items[start : start + size]
+            start += size
 
 
 def _refusal(append: Append, end: _End | None, url: str) -> Exception | None:
@@ -139,11 +153,8 @@ def _create(connection: sqlite3.Connection, record: RunRecord) -> int:
 
 
 def _insert_events(connection: sqlite3.Connection, rows: Sequence[tuple[int, *Row]]) -> None:
-    start = 0
-    for count, statement in _INSERT_EVENTS.items():
-        while len(rows) - start >= count:
-            connection.execute(statement, tuple(chain.from_iterable(rows[start : start + count])))
-            start += count
+    for size, piece in _pieces(rows):
+        connection.execute(_INSERT_EVENTS[size], tuple(chain.from_iterable(piece)))
 
 
 def _write_rest(connection: sqlite3.Connection, run: int, append: Append) -> None:

@@ -20,10 +20,8 @@ from .observers.log import LogObserver
 from .ports import Clock, Observer, RunQuery, RunRecord, Store
 from .runtime.answers import Answers, Named
 from .runtime.arguments import checked_tags
-from .runtime.attempt import Attempt
 from .runtime.clock import SystemClock
 from .runtime.engine import Engine
-from .runtime.execution import Execution
 from .runtime.handle import RunHandle
 from .runtime.interrupts import Interrupt, listening
 from .runtime.keeper import Keeper
@@ -143,7 +141,8 @@ class Orchestrator:
     async def _open(self, store: Store, stack: AsyncExitStack) -> None:
         registry = Registry(self._workflows)
         engine = Engine(
-            store, self._clock, max_concurrency=self._max_concurrency, observers=self._observers, spawn=self._spawn
+            store, self._clock, max_concurrency=self._max_concurrency, observers=self._observers,
+            spawn=self._group.create_task,
         )  # fmt: skip
         owner = this_process(secrets.token_hex(4))
         runs = Runs(store, engine, self._periodic, owner, registry, most_takeovers=self._max_takeovers)
@@ -165,11 +164,6 @@ class Orchestrator:
     def _watch(self, engine: Engine) -> Callable[[], None]:
         """Watch that the loop turns, from now on; what ends it."""
         return Watchdog(engine).close
-
-    def _spawn(self, attempt: Attempt, execution: Execution) -> asyncio.Task[None]:
-        # The name is what the watchdog tells if this body blocks the loop.
-        name = f"step {attempt.node.name!r} of run {execution.record.id!r}"
-        return self._group.create_task(attempt.run(), name=name, context=execution.variables.copy())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

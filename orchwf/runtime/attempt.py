@@ -81,6 +81,7 @@ class Attempt:
         limit: Seconds it may take; None for no limit.
         is_total: Whether `limit` is what was left of `total_timeout`.
         last_heartbeat: The progress that was told last, encoded; None if none was.
+        task: The task in which a coroutine body runs; None before it has begun, and once it is over.
     """
 
     host: Host
@@ -91,7 +92,7 @@ class Attempt:
     limit: float | None = None
     is_total: bool = False
     last_heartbeat: str | None = None
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[Any] | None = None
     is_over: bool = False
     _is_dropped: bool = False
     _is_told: bool = False
@@ -144,9 +145,12 @@ class Attempt:
         if self._context is not None:
             self._context.cancel()
 
-    async def run(self) -> None:
-        """Run a coroutine body here."""
+    async def run(self, task: asyncio.Task[Any]) -> None:
+        """Run a coroutine body here, in this task."""
+        if self.is_over:
+            return
         self._has_begun = True
+        self.task = task
         enter(self.context)
         try:
             result = self._called()
@@ -206,15 +210,13 @@ class Attempt:
         wanted = self._wants_end = ending or (Stopped(), None)
         self.tell_to_end()
         if self.task is None:
+            # It runs on a thread, or has not begun.
             outcome, error = wanted
             self.end((attrs.evolve(outcome, runs_on=self._has_begun), error))
             return
         self.task.cancel()
-        if self._has_begun:
-            self._revoke()
-            self._revoke = self.host.later(_PATIENCE if patience is None else patience, self._close)
-        else:
-            self.end(wanted)
+        self._revoke()
+        self._revoke = self.host.later(_PATIENCE if patience is None else patience, self._close)
 
     def close_soon(self) -> None:
         """Stop it, and drop how it ends: the engine ends, and the run will be resumed without it."""

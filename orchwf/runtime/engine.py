@@ -7,7 +7,8 @@ next one: so groups form by themselves, and nobody waits for company.
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 import attrs
 
@@ -19,6 +20,7 @@ from ..ports import Append, Clock, Observer, Store, Summary
 from .attempt import Attempt, Ending, Host
 from .clock import pause
 from .execution import Execution
+from .tasks import Tasks
 from .telling import tell
 from .threads import Threads
 
@@ -59,16 +61,16 @@ class Engine:
         *,
         max_concurrency: int,
         observers: Sequence[Observer],
-        spawn: Callable[[Attempt, Execution], "asyncio.Task[None]"],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.store = store
         self.clock = clock
         self.executions: dict[str, Execution] = {}
         self.failure: BaseException | None = None
         self._observers = observers
-        self._spawn = spawn
         self._loop = asyncio.get_running_loop()
         self._threads = Threads()
+        self._tasks = Tasks(spawn)
         self._free = max_concurrency
         self._ready: list[_Ready] = []
         self._age = 0
@@ -302,7 +304,7 @@ class Engine:
         execution.attempts[step] = attempt
         attempt.limit_time()
         if node.is_async:
-            attempt.task = self._spawn(attempt, execution)
+            self._tasks.submit(attempt, execution.variables.copy())
         else:
             attempt.start_on(self._threads.submit, execution.variables.copy())
 

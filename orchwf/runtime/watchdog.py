@@ -49,9 +49,11 @@ class Watchdog:
     def _warn(self) -> None:
         task = asyncio.current_task(self._loop)
         frame = sys._current_frames().get(self._loop_thread)
-        if task is None or frame is None or not task.get_name().startswith("step "):
+        blocking = [attempt for attempt in self._engine.in_flight if task is not None and attempt.task is task]
+        if not blocking or frame is None:
             return
-        name = task.get_name()
+        context = blocking[0].context()
+        name = f"step {context.step!r} of run {context.run_id!r}"
         if name in self._told:
             return
         self._told.add(name)

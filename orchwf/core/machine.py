@@ -5,7 +5,7 @@ What happens next in a run.
 by an event, so that a machine to which a log is replayed equals the one that wrote it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import assert_never
 
 import attrs
@@ -40,10 +40,18 @@ Judge = Callable[[Node], Verdict]
 
 @attrs.frozen
 class Turn:
-    """The events that follow, and the numbers of the steps that could start from now on, once each."""
+    """
+    What follows.
+
+    Attributes:
+        events: The events.
+        ready: The numbers of the steps that could start from now on, once each.
+        has_more: Whether more follows, which another turn will tell: this one has looked at enough steps.
+    """
 
     events: list[Event]
     ready: list[int]
+    has_more: bool = False
 
 
 STARTS = frozenset({ev.StepStarted, ev.CompensationStarted})
@@ -62,11 +70,15 @@ class Machine:
     Decides what follows in one run. Steps are numbers of the plan.
 
     Nothing here waits, reads a clock or draws a number, and nothing is kept here: `run` says how it stands.
+
+    Args:
+        glance: How many steps a turn looks at, so that none takes long, however many become ready or end at once.
     """
 
-    def __init__(self, run_id: str, plan: Plan, judge: Judge) -> None:
+    def __init__(self, run_id: str, plan: Plan, judge: Judge, *, glance: int = 1_000) -> None:
         self.run = Standing(run_id, plan)
         self._judge = judge
+        self._glance = glance
 
     def replay(self, log: Iterable[Event]) -> None:
         """Fold events that were written before."""
@@ -99,9 +111,9 @@ class Machine:
         if happened and starts == len(happened) and not is_newly_late:
             # Nothing follows from a start.
             return Turn(events, [])
-        ready = self._follow(events, now) if run.status is RunStatus.RUNNING else []
+        ready, has_more = self._follow(events, now) if run.status is RunStatus.RUNNING else ([], False)
         run.let_go()
-        return Turn(events, ready)
+        return Turn(events, ready, has_more)
 
     def _add(self, events: list[Event], event: Event) -> None:
         self.run.apply(event)
@@ -173,41 +185,54 @@ class Machine:
                 names.append(plan.nodes[step].name)
         return tuple(names)
 
-    def _follow(self, events: list[Event], now: float) -> list[int]:
-        if self.run.is_terminated:
-            self._terminate(events, now)
-            return []
-        ready = self.run.take_due(now)
+    def _follow(self, events: list[Event], now: float) -> tuple[list[int], bool]:
+        """What could start from now on, and whether there was more to look at than a turn may."""
+        run, left = self.run, self._glance
+        if run.is_terminated:
+            return [], self._terminate(events, now)
+        ready = run.take_due(now)
         while True:
-            while self.run.touched:
-                touched, self.run.touched = self.run.touched, []
-                for step in touched:
-                    event = self._decide_step(step, now)
-                    if event is not None:
-                        self._add(events, event)
-                    elif self.run.is_ready(step):
-                        self.run.offered.add(step)
-                        ready.append(step)
-            closing = self.run.closing()
-            if closing is None or self.run.is_closed or self.run.pausing() is not None:
+            while run.touched and left:
+                left -= 1
+                step = run.touched.popleft()
+                event = self._decide_step(step, now)
+                if event is not None:
+                    self._add(events, event)
+                elif run.is_ready(step):
+                    run.offered.add(step)
+                    ready.append(step)
+            closing = run.closing()
+            is_open = closing is not None and not run.is_closed and run.pausing() is None
+            if closing is None or not is_open or not left:
                 break
-            self._close(events, closing, now)
+            left = self._close(events, closing, now, left)
+        has_more = bool(run.touched) or is_open
+        if not has_more:
+            ready += self._finish(events, now)
         # What ended a pause may have happened only now.
-        ready += [*self.run.take_held(), *self._finish(events, now)]
-        startable = [step for step in ready if self.run.can_start(step, now)]
+        ready += run.take_held()
+        startable = [step for step in ready if run.can_start(step, now)]
         if len(startable) < len(ready):
             for step in set(ready).difference(startable):
-                self.run.hold(step)
-        return startable
+                run.hold(step)
+        return startable, has_more
 
-    def _close(self, events: list[Event], closing: Closing, now: float) -> None:
-        """End all that is not to start any more."""
-        for step in self.run.plan.order:
-            if self.run.statuses[step] not in WAITING:
-                continue
-            if not self.run.is_clean_up(step) or self.run.waits_for_somebody(step):
+    def _pass(self, left: int) -> Iterator[int]:
+        """The next steps in topological order, at most so many, of all that are looked at when the run closes."""
+        run = self.run
+        while left and run.passed < len(run.plan.order):
+            left -= 1
+            run.passed += 1
+            yield run.plan.order[run.passed - 1]
+
+    def _close(self, events: list[Event], closing: Closing, now: float, left: int) -> int:
+        """End what is not to start any more, looking at so many steps at most; how many of these are left."""
+        run, before = self.run, self.run.passed
+        for step in self._pass(left):
+            if run.statuses[step] in WAITING and (not run.is_clean_up(step) or run.waits_for_somebody(step)):
                 self._add(events, self._decide_closed(step, closing, now))
-        self.run.is_closed = True
+        run.is_closed = run.passed == len(run.plan.order)
+        return left - (run.passed - before)
 
     def _finish(self, events: list[Event], now: float) -> list[int]:
         """End the run or let it pause, if that is due; else the compensation that is ready, if it was not offered."""
@@ -224,19 +249,22 @@ class Machine:
             return [undo]
         return []
 
-    def _terminate(self, events: list[Event], now: float) -> None:
-        """End all that has not ended, whatever it is, and the run."""
+    def _terminate(self, events: list[Event], now: float) -> bool:
+        """End all that has not ended, whatever it is, and then the run; whether there is more than a turn may end."""
         run = self.run
         reason = "the run was terminated" + (f": {run.cancel_reason}" if run.cancel_reason else "")
-        for step in run.plan.order:
+        for step in self._pass(self._glance):
             if not run.statuses[step].is_final:
                 self._add(events, ev.StepCancelled(
                     seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step],
                     reason=reason, cause="run",
                 ))  # fmt: skip
+        if run.passed < len(run.plan.order):
+            return True
         self._add(events, ev.RunCancelled(
             seq=run.seq + 1, at=now, reason=run.cancel_reason or "", compensation=run.effects.outcome
         ))  # fmt: skip
+        return False
 
     # Deciding: these read, and change nothing.
 

@@ -1,6 +1,7 @@
 """How a run stands: what is true of it, folded from its events, and what that means for its steps."""
 
 import heapq
+from collections import deque
 from collections.abc import Iterator
 
 from . import events as ev
@@ -74,6 +75,7 @@ class Standing:
         held: Those that could start, were it not for a pause.
         is_late: Whether the deadline has passed.
         is_closed: Whether all has been ended that is not to start any more.
+        passed: How many steps, in topological order, were looked at for that.
     """
 
     def __init__(self, run_id: str, plan: Plan) -> None:
@@ -105,12 +107,13 @@ class Standing:
         self.effects = Effects(plan.undo)
         self._count()
         # What is left here is no state: it tells a turn where to look, and would be found again without it.
-        self.touched: list[int] = []
+        self.touched: deque[int] = deque()
         self.offered: set[int] = set()
         self.held: dict[int, None] = {}
         self._timers: list[tuple[float, int]] = []
         self.is_late = False
         self.is_closed = False
+        self.passed = 0
 
     def can_start(self, step: int, now: float) -> bool:
         """Whether this step may start now if there is a place for it."""
@@ -318,6 +321,8 @@ class Standing:
                 self.cancel_reason = event.payload
             case "terminate":
                 self.is_terminated = True
+                # Also what runs while a run closes is ended.
+                self.passed = 0
                 self.cancel_reason = self.cancel_reason if self.cancel_reason is not None else event.payload
             case "pause" if self.pause_reason is None:
                 self.pause_reason = event.payload
@@ -328,7 +333,7 @@ class Standing:
         match event:
             case ev.RunStarted():
                 self._set_deadline(event.at)
-                self.touched = [step for step, unmet in enumerate(self.unmet) if unmet == 0]
+                self.touched = deque(step for step, unmet in enumerate(self.unmet) if unmet == 0)
             case ev.RunResumed():
                 self._apply_resumed(event)
             case _:
@@ -392,7 +397,8 @@ class Standing:
         self.offered.clear()
         self.held.clear()
         self.is_closed = False
-        self.touched = list(range(len(self.plan)))
+        self.passed = 0
+        self.touched = deque(range(len(self.plan)))
 
     def _set_deadline(self, at: float) -> None:
         self.deadline_at = None if self.plan.deadline is None else at + self.plan.deadline
@@ -456,16 +462,12 @@ class Standing:
             self.effects.doubt(step)
         # What was completed elsewhere, of which an attempt was never made here, is not undone here.
         self.effects.note(step, happened=completed and event.attempt > 0)
-        self.open -= 1
-        unmet, gates, voted = self.unmet, self.plan.gates, self.plan.voted
-        for child in self.plan.children[step]:
-            unmet[child] -= 1
-            if completed and step not in gates.get(child, ()):
-                self._vote(child)
-            if not unmet[child] or child in voted:
-                self.touched.append(child)
-        if self.plan.sources[step] and self._reads_no_more(step):
-            self._release(step)
+        self._count_end(step)
+        plan, unmet, voted = self.plan, self.unmet, self.plan.voted
+        self.touched += [child for child in plan.children[step] if not unmet[child] or child in voted]
+        if plan.sparing and completed:
+            for child in plan.sparing.intersection(plan.children[step]):
+                self.touched.extend(self._spare_for(child))
 
     def _put_away(self, step: int) -> None:
         """An end has come: nothing of what was kept for further attempts is needed."""
@@ -486,20 +488,18 @@ class Standing:
         if self.plan.nodes[step].options.required and self.cancel_reason is None:
             self.errors[step] = error
 
-    def _vote(self, child: int) -> None:
-        self.done[child] += 1
-        if child in self.plan.sparing and self._cancels_rest(child):
-            rest = [parent for parent in self.plan.parents[child] if self._is_spared(parent)]
-            self.spared.update(rest)
-            self.touched.extend(rest)
-
-    def _cancels_rest(self, child: int) -> bool:
-        """Whether this step cancels the rest of what it waited for, and has all that it wanted."""
-        return self.plan.nodes[child].options.cancel_rest and self.done[child] >= self.wanted(child)
+    def _spare_for(self, child: int) -> list[int]:
+        """What this step, which cancels the rest of what it waited for, needs no longer, once it has all it wanted."""
+        if self.done[child] < self.wanted(child):
+            return []
+        rest = [parent for parent in self.plan.parents[child] if self._is_spared(parent)]
+        self.spared.update(rest)
+        return rest
 
     def _needs_no_more(self, child: int) -> bool:
         """Whether this step has ended, or cancels what it waits for."""
-        return self.statuses[child].is_final or self._cancels_rest(child)
+        is_satisfied = child in self.plan.sparing and self.done[child] >= self.wanted(child)
+        return is_satisfied or self.statuses[child].is_final
 
     def _is_spared(self, step: int) -> bool:
         """Whether nobody needs that this step, for which others wait, comes to an end."""
@@ -519,18 +519,29 @@ class Standing:
 
     def _count(self) -> None:
         """Derive all counters from the statuses: at the beginning, and after a resume has reset some."""
-        plan, statuses = self.plan, self.statuses
-        self.open = sum(not statuses[step].is_final for step in plan.order)
-        self.unmet = [sum(not statuses[parent].is_final for parent in parents) for parents in plan.parents]
-        self.done = [
-            sum(statuses[parent] is _COMPLETED and parent not in plan.gates.get(step, ()) for parent in parents)
-            for step, parents in enumerate(plan.parents)
-        ]
+        plan = self.plan
+        self.open = len(plan)
+        self.unmet = [len(parents) for parents in plan.parents]
+        self.done = [0] * len(plan)
         self.spared = set[int]()
-        self._unread = list(self.plan.reader_count)
+        self._unread = list(plan.reader_count)
         self._unneeded = [step for step in self.outputs if not self._unread[step]]
-        for step in plan.order:
-            if step in plan.sparing and self._cancels_rest(step):
-                self.spared.update(filter(self._is_spared, plan.parents[step]))
-            if plan.sources[step] and self._reads_no_more(step):
-                self._release(step)
+        # At the beginning nothing has ended.
+        for step in plan.order if self.seq else ():
+            if self.statuses[step].is_final:
+                self._count_end(step)
+        for child in plan.sparing:
+            self._spare_for(child)
+
+    def _count_end(self, step: int) -> None:
+        """Count that this step has ended."""
+        self.open -= 1
+        unmet, done, gates, children = self.unmet, self.done, self.plan.gates, self.plan.children[step]
+        for child in children:
+            unmet[child] -= 1
+        if self.statuses[step] is _COMPLETED:
+            for child in children:
+                if child not in gates or step not in gates[child]:
+                    done[child] += 1
+        if self.plan.sources[step] and self._reads_no_more(step):
+            self._release(step)

@@ -8,6 +8,7 @@ next one: so groups form by themselves, and nobody waits for company.
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -27,8 +28,11 @@ from .threads import Threads
 _Batch = dict[Execution, list[Event]]
 """What each run adds in the batch that is being decided."""
 
-_Ready = tuple[int, int, int, Execution]
-"""A step that could start: priority (negated), number in its workflow, age of its run, and the run."""
+_Ready = tuple[int, int, int]
+"""A step that could start: priority (negated), number in its workflow, age of its run. Numbers cost no collection."""
+
+_AT_ONCE = 500
+"""How many runs are looked at, and how many steps started, before the loop may do something else."""
 
 
 @attrs.frozen
@@ -74,10 +78,10 @@ class Engine:
         self._free = max_concurrency
         self._ready: list[_Ready] = []
         self._age = 0
-        self._ages: dict[Execution, int] = {}
+        self._by_age: dict[int, Execution] = {}
         self._stirred: dict[Execution, None] = {}
-        self._timers: list[tuple[float, int, Execution]] = []
-        self._armed: dict[Execution, float | None] = {}
+        self._timers: list[tuple[float, int]] = []
+        self._armed: dict[int, float | None] = {}
         self._wake = asyncio.Event()
         self.is_draining = False
         self.is_stopped = False
@@ -88,7 +92,8 @@ class Engine:
     def admit(self, execution: Execution, *happened: Happening) -> None:
         """Execute this run from now on; its id must not be among the executions."""
         self._age += 1
-        self._ages[execution] = self._age
+        execution.age = self._age
+        self._by_age[self._age] = execution
         self.executions[execution.record.id] = execution
         self.tell_run(execution, *happened)
 
@@ -155,6 +160,9 @@ class Engine:
             self._threads.close()
 
     async def _sleep(self) -> None:
+        if self._wake.is_set():
+            # There is more to do, and others wait for their turn of the loop.
+            await asyncio.sleep(0)
         due_at = self._next_due()
         revoke = self.clock.call_at(due_at, self._wake.set) if due_at is not None else None
         try:
@@ -165,7 +173,7 @@ class Engine:
         self._wake.clear()
 
     def _next_due(self) -> float | None:
-        while self._timers and self._armed.get(self._timers[0][2]) != self._timers[0][0]:
+        while self._timers and self._armed.get(self._timers[0][1]) != self._timers[0][0]:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
@@ -173,16 +181,22 @@ class Engine:
 
     def _decide(self) -> list[_Written]:
         now = self.clock.now()
-        while self._timers and self._timers[0][0] <= now:
-            self._stirred[heapq.heappop(self._timers)[2]] = None
-        stirred, self._stirred = self._stirred, {}
+        while self._timers and self._timers[0][0] <= now and len(self._stirred) < _AT_ONCE:
+            execution = self._by_age.get(heapq.heappop(self._timers)[1])
+            if execution is not None:
+                self._stirred[execution] = None
+        stirred = [*islice(self._stirred, _AT_ONCE)]
         events: _Batch = {}
         for execution in stirred:
+            del self._stirred[execution]
             if self.executions.get(execution.record.id) is execution:
                 happened, execution.happened = execution.happened, []
                 self._turn(execution, happened, now, events)
-        while granted := self._grant():
-            self._start_granted(granted, now, events)
+        left = _AT_ONCE
+        while granted := self._grant(left):
+            left -= self._start_granted(granted, now, events)
+        if self._stirred or not left:
+            self._wake.set()
         for execution, new in events.items():
             if not new:
                 # A deadline may end attempts without an event of its own: there is nothing to write first.
@@ -204,28 +218,35 @@ class Engine:
             events[execution] = turn.events
         for step in turn.ready:
             priority = machine.run.plan.nodes[step].options.priority
-            heapq.heappush(self._ready, (-priority, step, self._ages[execution], execution))
+            heapq.heappush(self._ready, (-priority, step, execution.age))
+        if turn.has_more:
+            self.tell_run(execution)
         due_at = machine.run.next_due()
-        if due_at != self._armed.get(execution):
-            self._armed[execution] = due_at
+        if due_at != self._armed.get(execution.age):
+            self._armed[execution.age] = due_at
             if due_at is not None:
-                heapq.heappush(self._timers, (due_at, self._ages[execution], execution))
+                heapq.heappush(self._timers, (due_at, execution.age))
 
-    def _start_granted(self, granted: dict[Execution, list[Granted]], now: float, events: _Batch) -> None:
+    def _start_granted(self, granted: dict[Execution, list[Granted]], now: float, events: _Batch) -> int:
+        """Let them start; how many places were handed out."""
         for execution, steps in granted.items():
             before = len(events.get(execution, ()))
             self._turn(execution, steps, now, events)
             # Who does not start gives the place back.
             self._free += len(steps) - sum(type(event) in STARTS for event in events[execution][before:])
+        return sum(map(len, granted.values()))
 
-    def _grant(self) -> dict[Execution, list[Granted]]:
-        """Hand out the free places: the highest priority first, then in definition order, then the oldest run."""
+    def _grant(self, most: int) -> dict[Execution, list[Granted]]:
+        """Hand out free places: the highest priority first, then in definition order, then the oldest run."""
         granted: dict[Execution, list[Granted]] = {}
-        while self._free > 0 and self._ready and not self.is_draining:
-            _, step, _, execution = heapq.heappop(self._ready)
-            if execution in self._ages:
+        most = 0 if self.is_draining else min(most, self._free)
+        while most and self._ready:
+            _, step, age = heapq.heappop(self._ready)
+            execution = self._by_age.get(age)
+            if execution is not None:
                 granted.setdefault(execution, []).append(Granted(step))
                 self._free -= 1
+                most -= 1
         return granted
 
     # Writing.
@@ -336,8 +357,8 @@ class Engine:
         for attempt in list(execution.attempts.values()):
             attempt.stop()
         self.executions.pop(execution.record.id, None)
-        self._ages.pop(execution, None)
-        self._armed.pop(execution, None)
+        self._by_age.pop(execution.age, None)
+        self._armed.pop(execution.age, None)
         execution.trouble = trouble
         execution.not_created(trouble or asyncio.CancelledError())
         execution.left.set()

@@ -64,6 +64,7 @@ class Execution:
         decided: Is set once the store has it, or never will.
         refusal: Why it never will.
         left: Is set once it is not executed here any more, whatever the reason.
+        age: How many runs were executed here before it, and itself; 0 before it is.
         trouble: Why it was given up here, if not because it ended.
         host: What its attempts have in common; None before the first one.
         machine: What is true of it and what follows.
@@ -83,6 +84,7 @@ class Execution:
     decided: asyncio.Event = attrs.field(factory=asyncio.Event)
     refusal: BaseException | None = None
     left: asyncio.Event = attrs.field(factory=asyncio.Event)
+    age: int = 0
     trouble: BaseException | None = None
     host: Host | None = None
     machine: Machine = attrs.field(init=False)

@@ -1,11 +1,15 @@
 """The workflows that an orchestrator knows: by name, and several versions of one side by side."""
 
+import asyncio
 from collections.abc import Sequence
 
 from ..core.dag import Dag, dag_of
 from ..core.plan import Plan
 from ..errors import UsageError
 from ..ports import RunRecord
+
+_FEW = 500
+"""How many steps a graph has that is prepared in no time."""
 
 
 class Registry:
@@ -58,6 +62,20 @@ class Registry:
         if not versions:
             return None
         return dag_of(versions.get(record.version) or next(reversed(versions.values())))
+
+    async def prepare(self, dag: Dag) -> None:
+        """
+        See that the definition is ready for its first run: its fingerprint, its text, its graph for counting.
+
+        Of a large one that takes seconds, so it is done in a thread, and the loop goes on meanwhile.
+        """
+        if dag not in self._plans and len(dag.nodes) > _FEW:
+            await asyncio.to_thread(self._prepare, dag)
+
+    def _prepare(self, dag: Dag) -> None:
+        # The fingerprint is in the text.
+        _ = dag.text
+        self.plan(dag)
 
     def plan(self, dag: Dag) -> Plan:
         """The graph of a definition, for counting; made once."""

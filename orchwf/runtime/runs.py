@@ -116,6 +116,7 @@ class Runs:
             raise UsageError(f"start() takes an instance with its inputs, {name}(...), not the class {name}")
         dag = dag_of(type(workflow))
         self.registry.replace(type(workflow))
+        await self.registry.prepare(dag)
         run_id, metadata = checked_run_id(run_id), checked_metadata(metadata)
         labels = dict.fromkeys(dag.options.tags, "") | checked_tags(tags)
         self._check_engine()
@@ -170,6 +171,7 @@ class Runs:
             self.registry.add(workflow)
         record = await self.record(run_id)
         dag = self._known(record)
+        await self.registry.prepare(dag)
         history = await stored_history(self.store, run_id)
         before = await self.stored_dag(record.fingerprint)
         begun = Begun(
@@ -254,6 +256,7 @@ class Runs:
         self, record: RunRecord, dag: Dag, answers: Answers | None, on_change: OnChange | None
     ) -> Execution:
         self._check_engine()
+        await self.registry.prepare(dag)
         changed = await changes_since(self.store, record, dag, on_change)
         if not await self.store.claim(record.id, str(self.owner), previous=record.owner):
             raise await self._owned(record.id)

@@ -7,9 +7,11 @@ import pytest
 from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo
 from orchwf.core.options import Join, Quorum, Retry
-from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
-from orchwf.core.state import RunStatus
-from tests.kernel.graphs import BROKEN, Life, node, reading, spoken
+from orchwf.core.machine import Machine, Turn
+from orchwf.core.outcome import Asked, Ended, Granted, Happening, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.plan import Plan
+from orchwf.core.state import RunStatus, StepStatus
+from tests.kernel.graphs import BEGUN, BROKEN, Life, dag_of, node, reading, spoken
 
 
 def test_a_diamond_runs_in_the_order_of_its_edges():
@@ -642,3 +644,49 @@ def test_a_clock_that_leapt_makes_a_retry_due():
 
     assert ["run.resumed", "step.started a"] == life.crashes()
     assert [] == life.turn()
+
+
+def turns(machine: Machine, *happened: Happening) -> list[Turn]:
+    """This turn, and all those that follow from it by themselves."""
+    found = [machine.turn(happened, 1.0)]
+    while found[-1].has_more:
+        found.append(machine.turn([], 1.0))
+    return found
+
+
+def test_a_turn_looks_at_so_many_steps_only():
+    """However many are ready at once: the others are for the next turns, each once."""
+    machine = Machine("r", Plan(dag_of(*map(node, "abcde"))), lambda _: None, glance=2)
+
+    found = turns(machine, BEGUN)
+
+    assert [[0, 1], [2, 3], [4]] == [turn.ready for turn in found]
+
+
+@pytest.mark.parametrize("signal", ["cancel", "terminate"])
+def test_a_turn_ends_so_many_steps_only(signal: str):
+    """A large run is cancelled piece by piece, and ends with the last one."""
+    machine = Machine("r", Plan(dag_of(node("a"), *(node(name, "a") for name in "bcde"))), lambda _: None, glance=2)
+    turns(machine, BEGUN)
+
+    found = turns(machine, Asked(signal, "m"))
+
+    names = [[getattr(event, "step", event.kind) for event in turn.events] for turn in found]
+    assert ["signal.received", "a", "b", "c", "d", "e", "run.cancelled"] == [name for turn in names for name in turn]
+    assert all(len(turn) <= 3 for turn in names)
+
+
+def test_what_fails_a_large_run_skips_the_rest_piece_by_piece():
+    """The steps that could not start any more are looked at once, over several turns; what runs may end."""
+    machine = Machine(
+        "r", Plan(dag_of(node("a"), node("x"), *(node(n, "a") for n in "bcde"))), lambda _: None, glance=2
+    )
+    turns(machine, BEGUN)
+    turns(machine, Granted(0), Granted(1))
+
+    turns(machine, Ended(0, 1, Raised(error=ErrorInfo("ValueError", "no"), retryable=False)))
+    assert RunStatus.RUNNING is machine.run.status
+    turns(machine, Ended(1, 1, Returned("1")))
+
+    assert RunStatus.FAILED is machine.run.status
+    assert [StepStatus.SKIPPED] * 4 == machine.run.statuses[2:]

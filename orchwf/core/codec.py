@@ -1,6 +1,5 @@
 """Values as JSON text, and back exactly as they were."""
 
-import json as jsonlib
 import math
 from collections import Counter, abc, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +17,9 @@ from .values.hints import attribute_hints, unwrapped
 from .values.leaves import LEAVES, NATIVE_LEAVES
 from .values.names import check_findable, class_tag, find_class
 from .values.numpy_scalars import is_numpy_scalar, numpy_leaf
+from .values.pieces import dumps_in_pieces, loads_in_pieces
 from .values.records import class_form
-from .values.shapes import TAG, Exact, Later, Maybe, OneLiteral, OneOf, Shape, dumps, tag, untag
+from .values.shapes import TAG, Exact, Later, Maybe, OneLiteral, OneOf, Shape, tag, untag
 
 _STANDS_FOR: dict[type, type] = {
     Path: type(Path()), PurePath: type(PurePath()),
@@ -81,7 +81,7 @@ class Codec:
         if (type_ is UNKNOWN or type_ is kind) and kind in _SCALARS and (text := _SCALARS[kind](value)) is not None:
             return self._sized(text)
         try:
-            return self._sized(dumps(self.shape(type_).write(value, 0)))
+            return self._sized(dumps_in_pieces(self.shape(type_).write(value, 0)))
         except Trouble as trouble:
             reason = f"the value at {trouble.path} cannot be stored: {trouble.reason}"
             raise EncodingError(reason) from trouble.__cause__
@@ -102,7 +102,7 @@ class Codec:
             EncodingError: the text is not JSON, or not what a value of this type is written as.
         """
         try:
-            json = jsonlib.loads(text, parse_constant=_refuse_constant)
+            json = loads_in_pieces(text, _refuse_constant)
         except ValueError as error:
             raise EncodingError(f"what is stored cannot be read, as it is not JSON: {error}") from error
         except RecursionError:

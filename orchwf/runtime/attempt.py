@@ -16,6 +16,7 @@ from ..core.codec import Codec
 from ..core.definition import Argument, FromInput, FromOutputs, FromStep, Node
 from ..core.options import seconds
 from ..core.outcome import Outcome, Raised, Returned, SkippedItself, Stopped
+from ..core.values.pieces import LARGE, is_large
 from ..errors import BadOptionError, EncodingError, NonRetryable, RetryAfter, Skip, StepTimeoutError
 from .failure import describe_error, without_ours
 from .heart import Heart
@@ -45,6 +46,7 @@ class Host:
 
     Attributes:
         codec: Encodes and decodes.
+        input_size: How long the encoded inputs are.
         instance: Gives the workflow's instance, with its inputs.
         type_of: Gives the type of the output of a step, by its name.
         context_for: Makes what a body may know of itself: step (its number in the plan), number of the attempt.
@@ -55,6 +57,7 @@ class Host:
     """
 
     codec: Codec
+    input_size: int
     instance: Callable[[], object]
     type_of: Callable[[str], object]
     context_for: Callable[[int, int], StepContext]
@@ -153,12 +156,13 @@ class Attempt:
         self.task = task
         enter(self.context)
         try:
-            result = self._called()
+            args, kwargs = self._arguments() if self._reads_little() else await asyncio.to_thread(self._arguments)
+            result = self.node.function(*args, **kwargs)  # type: ignore[misc]
             if type(result) is CoroutineType or inspect.isawaitable(result):
                 self._body = result if isinstance(result, CoroutineType) else None
                 result = await result
             # A plain wrapper around a coroutine function may give either.
-            ending = self._returned(result)
+            ending = await asyncio.to_thread(self._returned, result) if is_large(result) else self._returned(result)
         except asyncio.CancelledError as error:
             # Stopped by us, or the body cancelled itself, which is a failure like any other.
             ending = self._raised(error)
@@ -190,7 +194,8 @@ class Attempt:
             return self._wants_end
         enter(self.context)
         try:
-            return self._returned(self._called())
+            args, kwargs = self._arguments()
+            return self._returned(self.node.function(*args, **kwargs))  # type: ignore[misc]
         # Foreign code, as above. StopIteration and its like would hang whoever waits for the thread: a value does not.
         except BaseException as error:
             return self._raised(error)
@@ -277,8 +282,13 @@ class Attempt:
         if not self._is_dropped:
             self.host.report(self, ending)
 
-    def _called(self) -> object:
-        """What the body gives when it is called: its output, or what is to be awaited."""
+    def _reads_little(self) -> bool:
+        """Whether the arguments are read in no time."""
+        size = self.host.input_size + (sum(map(len, self.outputs.values())) if self.outputs else 0)
+        return size < LARGE
+
+    def _arguments(self) -> tuple[list[object], dict[str, object]]:
+        """What the body is called with."""
         node = self.node
         args: list[object] = [self.host.instance()] if node.takes_self else []
         kwargs: dict[str, object] = {}
@@ -289,7 +299,7 @@ class Attempt:
                 args.append(self._value(argument))
             else:
                 kwargs[argument.parameter] = self._value(argument)
-        return node.function(*args, **kwargs)  # type: ignore[misc]
+        return args, kwargs
 
     def _value(self, argument: Argument) -> object:
         match argument.binding:

@@ -331,8 +331,9 @@ class Engine:
 
     def _host(self, execution: Execution) -> Host:
         execution.host = host = Host(
-            codec=execution.codec, instance=execution.instance, type_of=execution.type_of,
-            context_for=execution.context_for, later=self._later, soon=self._loop.call_soon_threadsafe,
+            codec=execution.codec, input_size=len(execution.inputs), instance=execution.instance,
+            type_of=execution.type_of, context_for=execution.context_for, later=self._later,
+            soon=self._loop.call_soon_threadsafe,
             report=lambda attempt, ending: self._ended(execution, attempt, ending),
             pulse=lambda attempt, progress: self.tell_run(execution, Beat(attempt.step, attempt.number, progress)),
         )  # fmt: skip

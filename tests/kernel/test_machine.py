@@ -6,8 +6,8 @@ import pytest
 
 from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo
-from orchwf.core.options import Join, Quorum, Retry
 from orchwf.core.machine import Machine, Turn
+from orchwf.core.options import Join, Quorum, Retry
 from orchwf.core.outcome import Asked, Ended, Granted, Happening, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.plan import Plan
 from orchwf.core.state import RunStatus, StepStatus
@@ -685,8 +685,8 @@ def test_what_fails_a_large_run_skips_the_rest_piece_by_piece():
     turns(machine, Granted(0), Granted(1))
 
     turns(machine, Ended(0, 1, Raised(error=ErrorInfo("ValueError", "no"), retryable=False)))
-    assert RunStatus.RUNNING is machine.run.status
+    assert "running" == machine.run.status
     turns(machine, Ended(1, 1, Returned("1")))
 
-    assert RunStatus.FAILED is machine.run.status
+    assert "failed" == machine.run.status
     assert [StepStatus.SKIPPED] * 4 == machine.run.statuses[2:]

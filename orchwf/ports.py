@@ -150,7 +150,11 @@ class Store(Protocol):
         ...
 
     async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
-        """The events of a run with a `seq` greater than `after`, in order, at most `limit`; none of an unknown run."""
+        """
+        The events of a run with a `seq` greater than `after`, in order; none of an unknown run.
+
+        There are at most `limit`, and fewer where they are large: only if there are none is that the end.
+        """
         ...
 
     async def get(self, run_id: str) -> RunRecord | None:

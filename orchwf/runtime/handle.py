@@ -85,12 +85,12 @@ class RunHandle(Generic[W]):
         waiting = asyncio.timeout(limit)
         try:
             async with waiting:
-                record = await self._until_ended()
+                record, last = await self._until_ended()
         except TimeoutError:
             if limit is None or not waiting.expired():
                 raise
             raise WaitTimeoutError(self.id, limit) from None
-        return await self._result(record)
+        return await self._result(record, last)
 
     async def result(self) -> RunResult[W]:
         """
@@ -176,8 +176,8 @@ class RunHandle(Generic[W]):
             await self._pause(changed, wait)
             wait = min(_LONGEST, wait * 2)
 
-    async def _until_ended(self) -> RunRecord:
-        """Its summary, once it rests."""
+    async def _until_ended(self) -> tuple[RunRecord, int | None]:
+        """Its summary, once it rests, and the number of its last event, if that is known."""
         wait = _SHORTEST
         while True:
             here = self._here()
@@ -185,14 +185,14 @@ class RunHandle(Generic[W]):
             if here is None:
                 record = await self._runs.record(self.id)
                 if record.status in _RESTS:
-                    return record
+                    return record, None
                 # It is executed elsewhere, and has to be polled.
                 await pause(self._runs.clock, wait)
                 wait = min(_LONGEST, wait * 2)
             else:
                 await here.left.wait()
                 if here.trouble is None and here.record.status in _RESTS:
-                    return here.record
+                    return here.record, here.written
 
     def _here(self) -> Execution | None:
         """The run, if it is executed here now."""
@@ -219,8 +219,8 @@ class RunHandle(Generic[W]):
             return
         await pause(self._runs.clock, seconds)
 
-    async def _result(self, record: RunRecord) -> RunResult[W]:
-        history = await stored_history(self._runs.store, self.id)
+    async def _result(self, record: RunRecord, last: int | None = None) -> RunResult[W]:
+        history = await stored_history(self._runs.store, self.id, last)
         dag = self._execution.dag if self._execution is not None else await self._runs.dag_to_show(record)
         return RunResult(record, history, dag)
 

@@ -14,6 +14,7 @@ from ..core.dag import Dag, dag_of
 from ..core.options import OnChange
 from ..core.outcome import Begun, TakenUp
 from ..core.state import RunStatus
+from ..core.values.pieces import is_large
 from ..errors import (
     ConflictError,
     NotResumableError,
@@ -119,12 +120,15 @@ class Runs:
         await self.registry.prepare(dag)
         run_id, metadata = checked_run_id(run_id), checked_metadata(metadata)
         labels = dict.fromkeys(dag.options.tags, "") | checked_tags(tags)
+        if is_large(workflow):
+            inputs = await asyncio.to_thread(encode_inputs, dag, workflow)
+        else:
+            inputs = encode_inputs(dag, workflow)
         self._check_engine()
         if (other := self.engine.executions.get(run_id)) is not None:
             # Whoever attaches to it looks for it in the store.
             await other.until_written()
             raise RunExistsError(run_id)
-        inputs = encode_inputs(dag, workflow)
         begun = Begun(dag.name, dag.version, dag.fingerprint, inputs)
         return await self._create(dag, run_id, begun, metadata, labels)
 

@@ -12,15 +12,18 @@ from ..ports import Store
 _PAGE = 10_000
 
 
-async def stored_history(store: Store, run_id: str) -> History:
+async def stored_history(store: Store, run_id: str, last: int | None = None) -> History:
     """
-    What became of a run: the fold of its whole log.
+    What became of a run: the fold of its log.
+
+    Args:
+        last: The number of its last event, if that is known.
 
     Raises:
         StoreError: it has no log, or one in which something happens that cannot.
     """
     history = History(run_id)
-    async for page in pages(store, run_id):
+    async for page in pages(store, run_id, last):
         try:
             history.extend(page)
         except IllegalTransitionError as error:
@@ -30,15 +33,12 @@ async def stored_history(store: Store, run_id: str) -> History:
     return history
 
 
-async def pages(store: Store, run_id: str, after: int = 0) -> AsyncIterator[list[Event]]:
-    """The log of a run from there on, piece by piece: a long one is never held whole."""
-    size = _PAGE
-    while size == _PAGE:
-        page = await store.read(run_id, after=after, limit=_PAGE)
-        if page:
-            yield page
-            after = page[-1].seq
-        size = len(page)
+async def pages(store: Store, run_id: str, last: int | None = None) -> AsyncIterator[list[Event]]:
+    """The log of a run, up to this number, piece by piece: a long one is never held whole."""
+    after = 0
+    while after != last and (page := await store.read(run_id, after=after, limit=_PAGE)):
+        yield page
+        after = page[-1].seq
 
 
 def empty_log(store: Store, run_id: str) -> StoreError:

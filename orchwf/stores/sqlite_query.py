@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
-from ..core.events import Event, from_row
+from ..core.events import Event, Row, from_row
 from ..core.state import RunStatus
 from ..ports import Message, RunQuery, RunRecord
 from .labels import decode_labels
@@ -49,11 +50,19 @@ _COMPENSATION = """
     WHERE ended.run = runs.no AND ended.kind IN ('run.failed', 'run.cancelled') ORDER BY ended.seq DESC LIMIT 1
 """
 _NO_LIMIT = -1
+_MOST_READ = 16_000_000
+"""How many characters of outputs are held at once when a log is read."""
+_ROWS_AT_ONCE = 100
 
 
 def read_events(connection: sqlite3.Connection, run_id: str, after: int, limit: int | None) -> list[Event]:
     """What `Store.read` says."""
-    rows = connection.execute(_READ, (run_id, after, _NO_LIMIT if limit is None else limit)).fetchall()
+    rows: list[Row] = []
+    size = 0
+    with closing(connection.execute(_READ, (run_id, after, _NO_LIMIT if limit is None else limit))) as cursor:
+        while size < _MOST_READ and (piece := cursor.fetchmany(_ROWS_AT_ONCE)):
+            rows += piece
+            size += sum([len(row[-1]) for row in piece if row[-1]])
     with readable(f"the log of run {run_id!r} has an event that cannot be read"):
         check_events(rows, max(after, 0) + 1)
         return [from_row(row) for row in rows]

@@ -128,6 +128,19 @@ class StoreContract:
         assert [] == await store.read("A1", after=10)
         assert [] == await store.read("A1", limit=0)
 
+    async def test_a_log_of_large_outputs_is_read_in_pieces(self, store: Store):
+        """A call gives fewer than there are, if they are large, but one at least; after the last one it gives none."""
+        log: list[ev.Event] = [
+            ev.StepCompleted(seq=seq, at=1.0, step="large", attempt=1, output="1" * 1_000_000) for seq in range(1, 251)
+        ]
+        await written(store, creation("A1", *log))
+
+        found: list[ev.Event] = []
+        while page := await store.read("A1", after=len(found)):
+            found += page
+
+        assert log == found
+
     async def test_concurrent_appends_to_many_runs_are_all_written(self, store: Store):
         """Tasks need not know of each other."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from orchwf.core.events import Event, StepStarted
+from orchwf.core.events import Event, StepCompleted, StepStarted
 from orchwf.errors import ConflictError, StoreError
 from orchwf.ports import Message, RunQuery
 from orchwf.stores.sqlite import SQLiteStore, open_sqlite
@@ -46,6 +46,19 @@ async def test_everything_is_there_after_opening_again(tmp_path: Path):
     assert "{}" == await again.definition("f1")
     assert [message] == await again.inbox("me")
     await again.close()
+
+
+async def test_only_a_part_of_large_outputs_is_held_at_once(tmp_path: Path):
+    """Reading a log of any size takes some megabytes of memory."""
+    store = await open_sqlite(tmp_path / "orders.db", durability="process")
+    log = [StepCompleted(seq=seq, at=1.0, step="s", attempt=1, output="1" * 1_000_000) for seq in range(1, 251)]
+    await written(store, creation("A1", *log))
+
+    page = await store.read("A1")
+
+    assert log[: len(page)] == page
+    assert 16 <= len(page) < 250
+    await store.close()
 
 
 async def test_two_processes_fence_each_other(tmp_path: Path):
@@ -130,7 +143,7 @@ async def test_a_cancelled_append_leaves_the_connection_usable(tmp_path: Path):
 
 _APPENDS_FOR_EVER = """
 import asyncio, sys
-from orchwf.core.events import Event, StepStarted
+from orchwf.core.events import Event, StepCompleted, StepStarted
 from orchwf.core.state import RunStatus
 from orchwf.ports import Append, RunRecord
 from orchwf.stores.sqlite import open_sqlite

@@ -322,9 +322,11 @@ def to_row(event: Event) -> Row:
 def from_row(row: Row) -> Event:
     """The event that `to_row` made this row of."""
     seq, at, kind, step, attempt, data = row
-    cls = EVENT_TYPES[kind]
-    if cls is StepCompleted:
+    if kind == StepCompleted.kind:
         return StepCompleted(seq=seq, at=at, step=step or "", attempt=attempt, output=data or "null")
+    if kind == StepStarted.kind:
+        return StepStarted(seq=seq, at=at, step=step or "", attempt=attempt)
+    cls = EVENT_TYPES[kind]
     given: dict[str, Any] = json.loads(data) if data else {}
     details: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()

@@ -2,7 +2,8 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import events as ev
 from .definition import Node
@@ -294,22 +295,31 @@ class Standing:
         """
         self.seq = event.seq
         match event:
-            # None is a step that a changed definition has no more; whether that is allowed was asked before.
             case ev.StepEvent():
-                self._apply_to(self.plan.index.get(event.step), event)
+                step = self.plan.index.get(event.step)
+                # None is a step that a changed definition has no more; whether that is allowed was asked before.
+                if step is not None:
+                    self.statuses[step] = next_step_status(event.step, self.statuses[step], event.kind)
+                    _STEP_CHANGES[type(event)](self, step, event)
             case ev.CompensationEvent():
-                self.effects.has_begun = True
-                self._apply_to(self.plan.undo.get(self.plan.index.get(event.step, -1)), event.as_step())
+                self._apply_compensation(self.plan.undo.get(self.plan.index.get(event.step, -1)), event.as_step())
             case ev.SignalReceived():
                 self._apply_message(event)
             case _:
                 self.status = next_run_status(self.run_id, self.status, event.kind)
                 self._apply_run(event)
 
-    def _apply_to(self, step: int | None, event: ev.StepEvent) -> None:
-        if step is not None:
-            self.statuses[step] = next_step_status(event.step, self.statuses[step], event.kind)
-            self._apply_step(step, event)
+    def _apply_compensation(self, number: int | None, event: ev.StepEvent) -> None:
+        self.effects.has_begun = True
+        if number is None:
+            return
+        self.statuses[number] = next_step_status(event.step, self.statuses[number], event.kind)
+        if self.statuses[number].is_final:
+            self._put_away(number)
+            error = event.error if isinstance(event, ev.StepFailed) else None
+            self.effects.settle(self.plan.undone_by[number], error)
+        else:
+            _STEP_CHANGES[type(event)](self, number, event)
 
     def _apply_message(self, event: ev.SignalReceived) -> None:
         self.received.add(event.message_id)
@@ -404,22 +414,15 @@ class Standing:
         self.deadline_at = None if self.plan.deadline is None else at + self.plan.deadline
         self.is_late = False
 
-    def _apply_step(self, step: int, event: ev.StepEvent) -> None:
-        match event:
-            case ev.StepStarted():
-                self.attempts[step] = event.attempt
-                if self.plan.nodes[step].options.total_timeout is not None:
-                    self.first_start.setdefault(step, event.at)
-                self.running[step] = None
-                self._stop_waiting(step)
-            case ev.StepHeartbeat():
-                self.heartbeats[step] = event.progress
-            case ev.StepRetrying():
-                self._apply_retrying(step, event)
-            case _ if step in self.plan.undone_by:
-                self._apply_undone(step, event)
-            case _:
-                self._apply_end(step, event)
+    def _apply_started(self, step: int, started: ev.StepStarted) -> None:
+        self.attempts[step] = started.attempt
+        if self.plan.nodes[step].options.total_timeout is not None:
+            self.first_start.setdefault(step, started.at)
+        self.running[step] = None
+        self._stop_waiting(step)
+
+    def _apply_heartbeat(self, step: int, heartbeat: ev.StepHeartbeat) -> None:
+        self.heartbeats[step] = heartbeat.progress
 
     def _apply_retrying(self, step: int, event: ev.StepRetrying) -> None:
         self.running.pop(step, None)
@@ -436,36 +439,37 @@ class Standing:
         self.due[step] = due_at
         heapq.heappush(self._timers, (due_at, step))
 
-    def _apply_undone(self, number: int, event: ev.StepEvent) -> None:
-        self._put_away(number)
-        self.effects.settle(self.plan.undone_by[number], event.error if isinstance(event, ev.StepFailed) else None)
-
-    def _apply_end(self, step: int, event: ev.StepEvent) -> None:
-        self._put_away(step)
-        match event:
-            case ev.StepCompleted():
-                if self.heartbeats:
-                    self.heartbeats.pop(step, None)
-                self.outputs[step] = event.output
-                if not self._unread[step]:
-                    self._unneeded.append(step)
-            case ev.StepFailed():
-                self._blame(step, event.error)
-            case ev.StepSkipped() | ev.StepCancelled():
-                self.causes[step] = event.cause
-                if event.cause in _HALTS:
-                    self.halts.add(event.cause)
-            case _:
-                raise TypeError(f"no event of a step: {event!r}")
-        completed = self.statuses[step] is _COMPLETED
-        if not completed and isinstance(event, ev.StepFailed | ev.StepCancelled) and event.runs_on:
-            self.effects.doubt(step)
+    def _apply_completed(self, step: int, completed: ev.StepCompleted) -> None:
+        if self.heartbeats:
+            self.heartbeats.pop(step, None)
+        self.outputs[step] = completed.output
+        if not self._unread[step]:
+            self._unneeded.append(step)
         # What was completed elsewhere, of which an attempt was never made here, is not undone here.
-        self.effects.note(step, happened=completed and event.attempt > 0)
+        self._end(step, happened=completed.attempt > 0)
+
+    def _apply_failed(self, step: int, failed: ev.StepFailed) -> None:
+        self._blame(step, failed.error)
+        self._end(step, runs_on=failed.runs_on)
+
+    def _apply_ended(self, step: int, ended: ev.StepSkipped | ev.StepCancelled) -> None:
+        self.causes[step] = ended.cause
+        if ended.cause in _HALTS:
+            self.halts.add(ended.cause)
+        self._end(step, runs_on=isinstance(ended, ev.StepCancelled) and ended.runs_on)
+
+    def _end(self, step: int, *, happened: bool = False, runs_on: bool = False) -> None:
+        """This step has ended: with its effect if it `happened`, perhaps with it if its body `runs_on`."""
+        self._put_away(step)
+        if runs_on:
+            self.effects.doubt(step)
+        self.effects.note(step, happened=happened)
         self._count_end(step)
         plan, unmet, voted = self.plan, self.unmet, self.plan.voted
-        self.touched += [child for child in plan.children[step] if not unmet[child] or child in voted]
-        if plan.sparing and completed:
+        for child in plan.children[step]:
+            if not unmet[child] or child in voted:
+                self.touched.append(child)
+        if plan.sparing and self.statuses[step] is _COMPLETED:
             for child in plan.sparing.intersection(plan.children[step]):
                 self.touched.extend(self._spare_for(child))
 
@@ -545,3 +549,15 @@ class Standing:
                     done[child] += 1
         if self.plan.sources[step] and self._reads_no_more(step):
             self._release(step)
+
+
+_STEP_CHANGES: dict[type[Event], Callable[[Standing, int, Any], None]] = {
+    ev.StepStarted: Standing._apply_started,
+    ev.StepHeartbeat: Standing._apply_heartbeat,
+    ev.StepRetrying: Standing._apply_retrying,
+    ev.StepCompleted: Standing._apply_completed,
+    ev.StepFailed: Standing._apply_failed,
+    ev.StepSkipped: Standing._apply_ended,
+    ev.StepCancelled: Standing._apply_ended,
+}
+"""What each event about a step changes. A log has little else, and a resume reads all of it."""

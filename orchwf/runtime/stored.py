@@ -9,7 +9,7 @@ from ..core.history import History
 from ..errors import IllegalTransitionError, OrchwfError, StoreError
 from ..ports import Store
 
-_PAGE = 10_000
+_PAGE = 2_000
 
 
 async def stored_history(store: Store, run_id: str, last: int | None = None) -> History:

@@ -18,7 +18,6 @@ from .outcome import (
     Beat,
     Begun,
     Ended,
-    Granted,
     Happening,
     Outcome,
     Raised,
@@ -92,41 +91,43 @@ class Machine:
         The events are applied already; they have to be written before anything is done about them.
         """
         run = self.run
-        is_newly_late = not run.is_late and run.deadline_at is not None and now >= run.deadline_at
-        run.is_late = run.is_late or is_newly_late
+        run.is_late = run.is_late or (run.deadline_at is not None and now >= run.deadline_at)
         events: list[Event] = []
-        starts = 0
         for happening in happened:
             match happening:
-                case Granted(step):
-                    starts += self._grant(events, step, now)
+                case Ended():
+                    self._add(events, self._decide_ended(happening, now))
                 case Begun():
                     self._begin(events, happening, now)
                 case TakenUp():
                     self._take_up(events, happening, now)
+                case Beat():
+                    self._add(events, self._decide_beat(happening, now))
+                case Asked():
+                    self._add(events, None if run.status.is_final else self._decide_asked(happening, now))
                 case _:
-                    event = self._decide_happening(happening, now)
-                    if event is not None:
-                        self._add(events, event)
-        if happened and starts == len(happened) and not is_newly_late:
-            # Nothing follows from a start.
-            return Turn(events, [])
+                    assert_never(happening)
         ready, has_more = self._follow(events, now) if run.status is RunStatus.RUNNING else ([], False)
         run.let_go()
         return Turn(events, ready, has_more)
 
-    def _add(self, events: list[Event], event: Event) -> None:
-        self.run.apply(event)
-        events.append(event)
+    def start(self, step: int, now: float) -> Event | None:
+        """
+        What follows if there is a free place for this step; None if it does not start now.
 
-    def _grant(self, events: list[Event], step: int, now: float) -> bool:
-        """Give this step a place; whether it starts."""
-        event = self._decide_granted(step, now)
+        Nothing else follows from a start (`STARTS`). Otherwise the place is free again, and a turn is due.
+        """
+        event = self._decide_start(step, now)
         if event is None:
             self.run.hold(step)
-            return False
-        self._add(events, event)
-        return type(event) in STARTS
+        else:
+            self.run.apply(event)
+        return event
+
+    def _add(self, events: list[Event], event: Event | None) -> None:
+        if event is not None:
+            self.run.apply(event)
+            events.append(event)
 
     def _begin(self, events: list[Event], begun: Begun, now: float) -> None:
         started = ev.RunStarted(
@@ -141,8 +142,7 @@ class Machine:
         run = self.run
         # First what was asked before: of a run that had ended it came too late, and means nothing from now on.
         for asked in taken.asked:
-            if (event := self._decide_asked(asked, now)) is not None:
-                self._add(events, event)
+            self._add(events, self._decide_asked(asked, now))
         reason = self._decide_reason(taken)
         failed = tuple(run.plan.nodes[step].name for step in run.errors)
         # What runs again would only have to be undone.
@@ -268,19 +268,12 @@ class Machine:
 
     # Deciding: these read, and change nothing.
 
-    def _decide_happening(self, happening: Ended | Beat | Asked, now: float) -> Event | None:
-        match happening:
-            case Ended():
-                return self._decide_ended(happening, now)
-            case Beat(step, attempt, progress):
-                if not self._is_current(step, attempt) or step in self.run.plan.undone_by:
-                    return None
-                name = self.run.plan.nodes[step].name
-                return ev.StepHeartbeat(seq=self.run.seq + 1, at=now, step=name, attempt=attempt, progress=progress)
-            case Asked():
-                return None if self.run.status.is_final else self._decide_asked(happening, now)
-            case _:
-                assert_never(happening)
+    def _decide_beat(self, beat: Beat, now: float) -> Event | None:
+        run, step = self.run, beat.step
+        if not self._is_current(step, beat.attempt) or step in run.plan.undone_by:
+            return None
+        name = run.plan.nodes[step].name
+        return ev.StepHeartbeat(seq=run.seq + 1, at=now, step=name, attempt=beat.attempt, progress=beat.progress)
 
     def _decide_asked(self, asked: Asked, now: float) -> Event | None:
         # It may have been read a second time before it was folded.
@@ -294,7 +287,7 @@ class Machine:
         """Whether this attempt is in flight; what comes from one that the log has done with changes nothing."""
         return self.run.statuses[step] is _RUNNING and self.run.attempts[step] == attempt
 
-    def _decide_granted(self, step: int, now: float) -> Event | None:
+    def _decide_start(self, step: int, now: float) -> Event | None:
         if not self.run.can_start(step, now):
             return None
         node = self.run.plan.nodes[step]

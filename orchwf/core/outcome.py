@@ -71,13 +71,6 @@ class Begun:
 
 
 @attrs.frozen
-class Granted:
-    """There is a free place for this step (its number): it may start."""
-
-    step: int
-
-
-@attrs.frozen
 class Ended:
     """This attempt (counted from 1) of this step (its number) ended so."""
 
@@ -132,4 +125,4 @@ class Asked:
     reason: str = ""
 
 
-Happening = Begun | Granted | Ended | Beat | TakenUp | Asked
+Happening = Begun | Ended | Beat | TakenUp | Asked

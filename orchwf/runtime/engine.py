@@ -15,7 +15,7 @@ import attrs
 
 from ..core.events import CompensationStarted, Event, StepCompleted, StepStarted
 from ..core.machine import STARTS
-from ..core.outcome import Beat, Ended, Granted, Happening
+from ..core.outcome import Beat, Ended, Happening
 from ..errors import StoreBusyError, StoreError, UsageError
 from ..ports import Append, Clock, Observer, Store, Summary
 from .attempt import Attempt, Ending, Host
@@ -192,10 +192,8 @@ class Engine:
             if self.executions.get(execution.record.id) is execution:
                 happened, execution.happened = execution.happened, []
                 self._turn(execution, happened, now, events)
-        left = _AT_ONCE
-        while granted := self._grant(left):
-            left -= self._start_granted(granted, now, events)
-        if self._stirred or not left:
+        self._start_ready(now, events)
+        if self._stirred:
             self._wake.set()
         for execution, new in events.items():
             if not new:
@@ -227,27 +225,27 @@ class Engine:
             if due_at is not None:
                 heapq.heappush(self._timers, (due_at, execution.age))
 
-    def _start_granted(self, granted: dict[Execution, list[Granted]], now: float, events: _Batch) -> int:
-        """Let them start; how many places were handed out."""
-        for execution, steps in granted.items():
-            before = len(events.get(execution, ()))
-            self._turn(execution, steps, now, events)
-            # Who does not start gives the place back.
-            self._free += len(steps) - sum(type(event) in STARTS for event in events[execution][before:])
-        return sum(map(len, granted.values()))
-
-    def _grant(self, most: int) -> dict[Execution, list[Granted]]:
-        """Hand out free places: the highest priority first, then in definition order, then the oldest run."""
-        granted: dict[Execution, list[Granted]] = {}
-        most = 0 if self.is_draining else min(most, self._free)
-        while most and self._ready:
+    def _start_ready(self, now: float, events: _Batch) -> None:
+        """Hand out the free places: the highest priority first, then in definition order, then the oldest run."""
+        left = 0 if self.is_draining else min(self._free, _AT_ONCE)
+        while left and self._ready:
             _, step, age = heapq.heappop(self._ready)
             execution = self._by_age.get(age)
-            if execution is not None:
-                granted.setdefault(execution, []).append(Granted(step))
+            if execution is None:
+                continue
+            left -= 1
+            event = execution.machine.start(step, now)
+            if event is not None:
+                if execution in events:
+                    events[execution].append(event)
+                else:
+                    events[execution] = [event]
+            if type(event) in STARTS:
                 self._free -= 1
-                most -= 1
-        return granted
+            else:
+                self.tell_run(execution)
+        if self._ready and self._free and not self.is_draining:
+            self._wake.set()
 
     # Writing.
 

@@ -1,6 +1,6 @@
 """Graphs without code, and machines over them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -8,9 +8,9 @@ import attrs
 from orchwf.core.dag import Dag
 from orchwf.core.definition import Argument, FromStep, Node
 from orchwf.core.events import CompensationEvent, ErrorInfo, Event, StepEvent, StepStarted, from_row, to_row
-from orchwf.core.machine import Machine, Verdict
+from orchwf.core.machine import STARTS, Machine, Turn, Verdict
 from orchwf.core.options import Join, StepOptions, WorkflowOptions
-from orchwf.core.outcome import Begun, Ended, Granted, Happening, Outcome, Raised, Returned, TakenUp
+from orchwf.core.outcome import Begun, Ended, Happening, Outcome, Raised, Returned, TakenUp
 from orchwf.core.plan import Plan
 
 BEGUN = Begun("Flow", "1", "f", "{}")
@@ -44,6 +44,32 @@ def dag_of(*nodes: Node, **options: Any) -> Dag:
     return Dag(name="Flow", nodes=placed, options=WorkflowOptions(**options))
 
 
+@attrs.frozen
+class Granted:
+    """There is a free place for this step (its number)."""
+
+    step: int
+
+
+def turned(machine: Machine, happened: Sequence[Happening | Granted], now: float) -> Turn:
+    """What follows, asked for as the engine does: starts one by one, and a turn for all else."""
+    events: list[Event] = []
+    others: list[Happening] = []
+    is_due = not happened
+    for each in happened:
+        if not isinstance(each, Granted):
+            others.append(each)
+            continue
+        if others:
+            events += machine.turn(others, now).events
+            others = []
+        event = machine.start(each.step, now)
+        events += [event] if event is not None else []
+        is_due = is_due or type(event) not in STARTS
+    turn = machine.turn(others, now) if others or is_due else Turn([], [])
+    return attrs.evolve(turn, events=events + turn.events)
+
+
 class Life:
     """A run that lives through a machine: every ready step is started at once, and its log is kept."""
 
@@ -61,7 +87,7 @@ class Life:
     def new_machine(self) -> Machine:
         return Machine("r", self.plan, lambda each: self.verdicts.get(each.name))
 
-    def turn(self, *happened: Happening) -> list[str]:
+    def turn(self, *happened: Happening | Granted) -> list[str]:
         """What followed, as `kind step`; all that became ready was granted."""
         before = len(self.log)
         ready = self.bare_turn(*happened)
@@ -69,9 +95,9 @@ class Life:
             ready = self.bare_turn(*map(Granted, ready))
         return [spoken(event) for event in self.log[before:]]
 
-    def bare_turn(self, *happened: Happening) -> list[int]:
+    def bare_turn(self, *happened: Happening | Granted) -> list[int]:
         """What became ready by one turn, and is not granted: the numbers of these steps."""
-        turn = self.machine.turn(happened, self.now)
+        turn = turned(self.machine, happened, self.now)
         self.log += turn.events
         assert list(range(1, len(self.log) + 1)) == [event.seq for event in self.log]
         for event in turn.events:

@@ -8,11 +8,11 @@ from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo
 from orchwf.core.machine import Machine, Turn
 from orchwf.core.options import Join, Quorum, Retry
-from orchwf.core.outcome import Asked, Ended, Granted, Happening, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Ended, Happening, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.plan import Plan
 from orchwf.core.standing import _STEP_CHANGES
 from orchwf.core.state import RunStatus, StepStatus
-from tests.kernel.graphs import BEGUN, BROKEN, Life, dag_of, node, reading, spoken
+from tests.kernel.graphs import BEGUN, BROKEN, Granted, Life, dag_of, node, reading, spoken, turned
 
 
 def test_a_diamond_runs_in_the_order_of_its_edges():
@@ -512,7 +512,7 @@ def test_a_place_for_what_cannot_start_is_not_taken():
     """Neither twice, nor after the end."""
     life = Life(node("a"))
 
-    assert [] == life.machine.turn([Granted(0)], 100.0).events
+    assert life.machine.start(0, 100.0) is None
 
 
 def test_a_step_is_offered_once():
@@ -646,9 +646,9 @@ def test_a_clock_that_leapt_makes_a_retry_due():
     assert [] == life.turn()
 
 
-def turns(machine: Machine, *happened: Happening) -> list[Turn]:
+def turns(machine: Machine, *happened: Happening | Granted) -> list[Turn]:
     """This turn, and all those that follow from it by themselves."""
-    found = [machine.turn(happened, 1.0)]
+    found = [turned(machine, happened, 1.0)]
     while found[-1].has_more:
         found.append(machine.turn([], 1.0))
     return found

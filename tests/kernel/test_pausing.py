@@ -7,9 +7,9 @@ import pytest
 from orchwf.core import events as ev
 from orchwf.core.history import History
 from orchwf.core.options import Join, Quorum, Retry
-from orchwf.core.outcome import Asked, Beat, Ended, Granted, Raised, Returned, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Beat, Ended, Raised, Returned, Stopped, TakenUp
 from orchwf.core.state import RunStatus, StepStatus
-from tests.kernel.graphs import BEGUN, BROKEN, Life, node, reading
+from tests.kernel.graphs import BEGUN, BROKEN, Granted, Life, node, reading
 
 ONCE: dict[str, Any] = {"delivery": "at_most_once"}
 

@@ -9,9 +9,9 @@ from orchwf.core import events as ev
 from orchwf.core.definition import Node
 from orchwf.core.machine import Machine
 from orchwf.core.options import Join, Retry
-from orchwf.core.outcome import Asked, Ended, Granted, Raised, Returned, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Ended, Raised, Returned, Stopped, TakenUp
 from orchwf.core.plan import Plan
-from tests.kernel.graphs import BEGUN, BROKEN, UNDONE, Life, dag_of, node, reading
+from tests.kernel.graphs import BEGUN, BROKEN, UNDONE, Granted, Life, dag_of, node, reading, turned
 
 RETURNS = Returned("1")
 FAILS = Raised(error=BROKEN, retryable=False)
@@ -105,7 +105,7 @@ class Asking:
 
     def turn(self, *happened: Any) -> list[str]:
         """The kinds of the events, and whatever is ready is granted."""
-        turn = self.machine.turn(happened, 1.0)
+        turn = turned(self.machine, happened, 1.0)
         kinds = [event.kind for event in turn.events]
         return kinds + (self.turn(*map(Granted, turn.ready)) if turn.ready else [])
 

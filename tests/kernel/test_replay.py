@@ -14,10 +14,10 @@ from orchwf.core.events import Event, from_row, to_row
 from orchwf.core.history import History
 from orchwf.core.machine import Machine
 from orchwf.core.options import Join, Quorum, Retry, StepOptions
-from orchwf.core.outcome import Asked, Beat, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Beat, Ended, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.plan import Plan
 from orchwf.core.state import RunStatus, StepStatus
-from tests.kernel.graphs import BEGUN, BROKEN, check_attempt, dag_of
+from tests.kernel.graphs import BEGUN, BROKEN, Granted, check_attempt, dag_of, turned
 from tests.kernel.oracles import check_effects, check_fates, check_start, outputs_of
 
 HISTORIES = int(os.environ.get("ORCHWF_TEST_HISTORIES", "2000"))
@@ -111,7 +111,7 @@ class Story:
         """One turn; then the log is written, and a machine made of it alone must be the same."""
         has_more = True
         while has_more:
-            turn = self.machine.turn(happened, self.now)
+            turn = turned(self.machine, happened, self.now)
             self.log += turn.events
             self.ready += turn.ready
             assert state_of(self.replayed()) == state_of(self.machine)
@@ -304,7 +304,8 @@ def test_work_per_completion_does_not_grow_with_the_run():
         sys.setprofile(tick)
         for n in range(length):
             life.machine.turn([Ended(n, 1, Returned("1"))], 1.0)
-            life.machine.turn([Granted(n + 1)] if n + 1 < length else [], 1.0)
+            if n + 1 < length:
+                life.machine.start(n + 1, 1.0)
         sys.setprofile(None)
         assert life.machine.run.status is RunStatus.COMPLETED
         return count

@@ -7,9 +7,9 @@ import pytest
 from orchwf.core import events as ev
 from orchwf.core.history import History
 from orchwf.core.options import Join, Retry
-from orchwf.core.outcome import Asked, Beat, Ended, Granted, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Beat, Ended, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.state import RunStatus, StepStatus
-from tests.kernel.graphs import BROKEN, Life, node
+from tests.kernel.graphs import BROKEN, Granted, Life, node
 
 UNDO: dict[str, Any] = {}
 FAILS = Raised(error=BROKEN, retryable=True)

@@ -76,7 +76,7 @@ class Machine:
 
     def __init__(self, run_id: str, plan: Plan, judge: Judge, *, glance: int = 1_000) -> None:
         self.run = Standing(run_id, plan)
-        self._judge = judge
+        self.judge = judge
         self._glance = glance
 
     def replay(self, log: Iterable[Event]) -> None:
@@ -381,7 +381,7 @@ class Machine:
             return self._skipped(step, blocker, now)
         if node.options.when is None or (run.closing() is not None and not run.is_clean_up(step)):
             return None
-        verdict = self._judge(node)
+        verdict = self.judge(node)
         if verdict is None:
             return None
         if isinstance(verdict, str):

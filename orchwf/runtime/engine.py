@@ -358,10 +358,7 @@ class Engine:
         self.executions.pop(execution.record.id, None)
         self._by_age.pop(execution.age, None)
         self._armed.pop(execution.age, None)
-        execution.trouble = trouble
-        execution.not_created(trouble or asyncio.CancelledError())
-        execution.left.set()
-        execution.note_changed()
+        execution.leave(trouble)
 
     def _give_up(self, error: BaseException) -> None:
         self.failure = error

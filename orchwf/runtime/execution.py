@@ -127,6 +127,16 @@ class Execution:
             self.refusal = error
             self.decided.set()
 
+    def leave(self, trouble: BaseException | None) -> None:
+        """It is executed here no longer: it has ended or pauses, or there was trouble."""
+        self.trouble = trouble
+        self.not_created(trouble or asyncio.CancelledError())
+        self.left.set()
+        self.note_changed()
+        # These lead back here: nothing of a run is to wait for the garbage collector.
+        self.host = None
+        self.machine.judge = _no_more
+
     async def until_written(self) -> None:
         """Return when the store has it; raises what kept it from that."""
         await self.decided.wait()
@@ -222,6 +232,11 @@ class Execution:
                 case _:
                     pass
         return None
+
+
+def _no_more(node: Node) -> Verdict:
+    """The answer of a run that is executed here no longer."""
+    return None
 
 
 def decode_inputs(dag: Dag, codec: Codec, text: str) -> dict[str, object]:

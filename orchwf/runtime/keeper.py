@@ -80,12 +80,14 @@ class Keeper:
     async def take_up_orphans(self) -> None:
         """Take up the unfinished runs of our workflows that nobody executes, and the paused ones that are to end."""
         runs = self._runs
+        if not runs.registry.names:
+            return
         owners = await runs.store.owners()
         gone = [owner for owner, has_lapsed in owners.items() if self._is_gone(owner, has_lapsed)]
         queries = [RunQuery(statuses=[RunStatus.PAUSED], asked=ENDING, limit=_RUNS)]
         if gone:
             queries.append(RunQuery(statuses=[RunStatus.RUNNING], owners=gone, limit=_RUNS))
-        for query in queries if runs.registry.names else ():
+        for query in queries:
             await self._take_up_all(query)
 
     def _is_gone(self, owner: str | None, has_lapsed: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -80,9 +81,8 @@ class RunResult(Generic[W]):
         self.started_at = instant(history.started_at)
         self.ended_at = instant(history.ended_at)
         self.steps: Mapping[str, StepRecord] = _all_steps(history, dag)
-        self.outputs: Mapping[str, object] = Outputs(history.steps, self._decode)
+        self.outputs: Mapping[str, object] = Outputs(history.steps, partial(_decode, dag))
         self._dag = dag
-        self._codec = dag.codec if dag is not None else Codec()
 
     @property
     def duration(self) -> float | None:
@@ -115,10 +115,6 @@ class RunResult(Generic[W]):
         detail = record.reason or (record.error.headline if record.error else "")
         return f"it is {record.status}" + (f" ({detail})" if detail else "")
 
-    def _decode(self, name: str, text: str) -> object:
-        node = self._dag.nodes.get(name) if self._dag is not None else None
-        return self._codec.decode(text, node.returns if node is not None else UNKNOWN)
-
     def report(self, *, store: str | None = None, folder: str = "") -> Report:
         """
         What there is to tell of the run, for people.
@@ -144,6 +140,13 @@ class RunResult(Generic[W]):
         if self._dag is None:
             return {"text/plain": repr(self)}
         return mimebundle_of(self._dag, self.steps, repr(self))
+
+
+def _decode(dag: Dag | None, name: str, text: str) -> object:
+    """The output of the step of this name; of a step that is not known it is what the text itself says."""
+    node = dag.nodes.get(name) if dag is not None else None
+    codec = dag.codec if dag is not None else Codec()
+    return codec.decode(text, node.returns if node is not None else UNKNOWN)
 
 
 def run_picture(dag: Dag, steps: Mapping[str, StepRecord], note: str = "") -> Any:

@@ -58,8 +58,7 @@ BUGS = (
     ),
     Bug(
         "a step starts while one of its dependencies runs", "core/standing.py",
-        "        if self.unmet[step] == 0:\n            return True",
-        "        if self.unmet[step] <= 1:\n            return True",
+        "            unmet[child] -= 1", "            unmet[child] = max(0, unmet[child] - 2)",
     ),
     Bug(
         "a completed step runs again after a takeover", "core/state.py",
@@ -68,11 +67,10 @@ BUGS = (
     ),
     Bug(
         "a body starts before its start is written", "runtime/engine.py",
-        "        starts = sum(",
-        "        for event in turn.events:\n"
-        "            if isinstance(event, StepStarted):\n"
-        "                self._start(execution, execution.plan.index[event.step], event.attempt)\n"
-        "        starts = sum(",
+        "                self._free -= 1\n",
+        "                self._free -= 1\n"
+        "                if isinstance(event, StepStarted):\n"
+        "                    self._start(execution, execution.plan.index[event.step], event.attempt)\n",
     ),
     Bug(
         "a batch that could not be written is taken for written", "runtime/engine.py",

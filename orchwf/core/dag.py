@@ -1,7 +1,5 @@
 """In which order the steps of a workflow can run."""
 
-import copy
-import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -239,18 +237,17 @@ class Dag:
             step = before[step]
         return CriticalPath(tuple(reversed(path)), float(total))
 
-    @cached_property
-    def _document(self) -> dict[str, Any]:
-        return serialization.to_document(
+    @property
+    def _head(self) -> dict[str, Any]:
+        return serialization.head_document(
             name=self.name,
             version=self.version,
             description=self.description,
             entrypoint=self.entrypoint,
             inputs=self.inputs.values(),
-            nodes=self.nodes.values(),
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """
         What tells this definition from others, the same in every process: 64 hexadecimal digits.
@@ -258,17 +255,16 @@ class Dag:
         It covers the graph, what decides whether a step runs, the types, and the code of the bodies; not how often
         or how long they are tried.
         """
-        digest: str = self._document["fingerprint"]
-        return digest
+        return serialization.fingerprint(self._head, self.nodes.values())
 
     def to_dict(self) -> dict[str, Any]:
         """The graph as JSON-able values: enough for pictures and comparisons without the code of the workflow."""
-        return copy.deepcopy(self._document)
+        return serialization.to_document({"fingerprint": self.fingerprint, **self._head}, self.nodes.values())
 
     @cached_property
     def text(self) -> str:
         """What `to_dict` gives, as JSON text: what a store keeps."""
-        return json.dumps(self._document, ensure_ascii=False, separators=(",", ":"))
+        return serialization.to_text({"fingerprint": self.fingerprint, **self._head}, self.nodes.values())
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Dag":
@@ -289,7 +285,7 @@ class Dag:
         """
         if not isinstance(other, Dag):
             raise UsageError(f"a Dag is compared with another one, such as compile_workflow(...), not with {other!r}")
-        return compare(self._document, other._document)
+        return compare(self.to_dict(), other.to_dict())
 
     def to_svg(self) -> str:
         """The picture as a self-contained SVG document, for light and dark pages."""

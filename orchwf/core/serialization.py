@@ -2,8 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import attrs
 
@@ -12,6 +15,8 @@ from .definition import UNKNOWN, Argument, Binding, FromContext, FromInput, From
 from .options import Join, Quorum, Retry, StepOptions, WorkflowOptions
 from .references import Condition, Lookup
 from .types import TypeName, describe_type
+
+T = TypeVar("T")
 
 SCHEMA = 1
 """Which form these documents have; raised when an older reader could not understand them."""
@@ -48,52 +53,81 @@ def condition_text(options: StepOptions) -> str:
             return "lambda self: ..." if name == "<lambda>" else f"{name}(self)"
 
 
-def to_document(
-    *, name: str, version: str, description: str, entrypoint: str, inputs: Iterable[Input], nodes: Iterable[Node]
-) -> Document:
-    """The graph as JSON-able values, its fingerprint among them."""
-    document: Document = {
+def to_document(head: Document, nodes: Iterable[Node]) -> Document:
+    """The graph as JSON-able values: `head`, then the steps."""
+    return {**head, "steps": list(map(_node_document, nodes))}
+
+
+def to_text(head: Document, nodes: Iterable[Node]) -> str:
+    """What `to_document` gives, as JSON text."""
+    return "".join(_pieces(_TEXT, {**head, "steps": []}, map(_node_document, nodes)))
+
+
+def head_document(*, name: str, version: str, description: str, entrypoint: str, inputs: Iterable[Input]) -> Document:
+    """What the document of a graph says beside its fingerprint and its steps."""
+    return {
         "schema": SCHEMA,
         "name": name,
         "version": version,
         "description": description,
         "entrypoint": entrypoint,
         "inputs": [_input_document(each) for each in inputs],
-        "steps": [_node_document(node) for node in nodes],
     }
-    return {"fingerprint": fingerprint(document), **document}
 
 
-def fingerprint(document: Mapping[str, Any]) -> str:
-    """The SHA-256 of what matters in a document, in hexadecimal; the order of definition does not."""
-    steps = sorted(document["steps"], key=lambda step: str(step["name"]))
-    keys = ("name", *DECISIVE, "type", "digest")
-    inputs = [[each["name"], each["type"], each["required"]] for each in document["inputs"]]
-    content = [
-        document["schema"],
-        document["name"],
-        document["version"],
-        sorted(inputs),
-        [[_unordered(key, step[key]) for key in keys] for step in steps],
-    ]
+def fingerprint(head: Document, nodes: Iterable[Node]) -> str:
+    """The SHA-256 of what matters in a graph, in hexadecimal; the order of definition does not."""
+    inputs = sorted([each["name"], each["type"], each["required"]] for each in head["inputs"])
+    content = [head["schema"], head["name"], head["version"], inputs, []]
+    digest = hashlib.sha256()
     # Lone surrogates, which source code may have, are escaped by JSON.
-    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+    for piece in _pieces(_ASCII, content, map(_content_of, _by_name(nodes))):
+        digest.update(piece.encode())
+    return digest.hexdigest()
 
 
-def _unordered(key: str, value: Any) -> Any:
-    return sorted(value) if key == "dependencies" else value
+# Whatever is one call into C lets no other thread run until it ends, and graphs are written down beside an event loop:
+# so sorting and encoding go by parts.
+def _by_name(nodes: Iterable[Node]) -> Iterator[Node]:
+    key = attrgetter("name")
+    return merge(*(sorted(some, key=key) for some in _parts(iter(nodes), 5000)), key=key)
+
+
+def _parts(rows: Iterator[T], size: int) -> Iterator[list[T]]:
+    while part := list(islice(rows, size)):
+        yield part
+
+
+_TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ASCII = json.JSONEncoder(separators=(",", ":"))
+
+
+def _pieces(encoder: json.JSONEncoder, outer: object, rows: Iterator[object]) -> Iterator[str]:
+    """The JSON text of a value that ends with an empty list, with these rows in that list."""
+    text = encoder.encode(outer)
+    yield text[:-2]
+    comma = ""
+    # So few have fewer objects than wake the garbage collector up.
+    for part in _parts(rows, 64):
+        yield comma + encoder.encode(part)[1:-1]
+        comma = ","
+    yield text[-2:]
+
+
+def _content_of(node: Node) -> list[object]:
+    content = {**_decisive(node), "dependencies": sorted(node.dependencies)}
+    return [node.name, *map(content.__getitem__, DECISIVE), describe_type(node.returns), node.digest()]
 
 
 def _input_document(each: Input) -> Document:
     return {"name": each.name, "type": describe_type(each.type), "required": each.required}
 
 
-def _node_document(node: Node) -> Document:
+def _decisive(node: Node) -> Document:
+    """What `DECISIVE` names."""
     options = node.options
     return {
-        "name": node.name,
         "kind": node.kind,
-        "position": node.position,
         "dependencies": list(node.dependencies),
         "needs": sorted(node.needs),
         "choices": [list(choice) for choice in node.choices],
@@ -103,6 +137,16 @@ def _node_document(node: Node) -> Document:
         "cancel_rest": options.cancel_rest,
         "required": options.required,
         "when": condition_text(options),
+    }
+
+
+def _node_document(node: Node) -> Document:
+    options = node.options
+    return {
+        "name": node.name,
+        "kind": node.kind,
+        "position": node.position,
+        **_decisive(node),
         "priority": options.priority,
         "retries": options.retry.max_retries,
         "timeout": options.timeout,

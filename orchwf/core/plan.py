@@ -45,11 +45,13 @@ class Plan:
         self.index = {node.name: number for number, node in enumerate(by_position)}
         self.order = [self.index[name] for name in dag.nodes]
         self.parents = [self._numbers(node.dependencies) for node in by_position]
-        self.sources = [self._numbers(dict.fromkeys(source_steps(node))) for node in by_position]
-        self.children = _reversed(self.parents)
+        self.sources = [
+            self._numbers(dict.fromkeys(source_steps(node))) if _may_read(node) else _NONE for node in by_position
+        ]
+        self.children = self._reversed(self.parents)
         # A compensation reads the output of its step, whatever becomes of the others.
         self.reader_count = [
-            len(readers) + (number in self.undo) for number, readers in enumerate(_reversed(self.sources))
+            len(readers) + (number in self.undo) for number, readers in enumerate(self._reversed(self.sources))
         ]
         self.gates: dict[int, frozenset[int]] = {
             number: frozenset(self._numbers(tuple(node.asked))) for number, node in enumerate(by_position) if node.asked
@@ -58,7 +60,7 @@ class Plan:
             tuple((name, self.index[name]) for name in argument_steps(node)) if node.arguments else ()
             for node in self.nodes
         ]
-        self.voted = frozenset(number for number in self.order if self._counts_votes(number))
+        self.voted = frozenset(number for number, node in enumerate(by_position) if _counts_votes(node.options.join))
         self.sparing = frozenset(number for number, node in enumerate(by_position) if node.options.cancel_rest)
         self.deadline = dag.options.deadline
         self.fail_fast = dag.options.fail_fast
@@ -70,21 +72,26 @@ class Plan:
     def _numbers(self, names: "Sequence[str] | dict[str, None]") -> tuple[int, ...]:
         return tuple([self.index[name] for name in names]) if names else _NONE
 
-    def _counts_votes(self, number: int) -> bool:
-        join = self.nodes[number].options.join
-        return join is Join.FIRST or isinstance(join, Quorum)
+    def _reversed(self, edges: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        rows: list[list[int] | None] = [None] * len(edges)
+        # The numbers of the index, not new ones: an integer is an object of 32 bytes.
+        for number, targets in zip(self.index.values(), edges, strict=True):
+            for target in targets:
+                row = rows[target]
+                if row is None:
+                    rows[target] = [number]
+                else:
+                    row.append(number)
+        # A tuple of integers takes less than a list, and the garbage collector passes it by.
+        return [tuple(row) if row else _NONE for row in rows]
 
 
-def _reversed(edges: Sequence[tuple[int, ...]]) -> list[Sequence[int]]:
-    result: list[Sequence[int]] = [_NONE] * len(edges)
-    for number, targets in enumerate(edges):
-        for target in targets:
-            known = result[target]
-            if isinstance(known, list):
-                known.append(number)
-            else:
-                result[target] = [number]
-    return result
+def _may_read(node: Node) -> bool:
+    return bool(node.arguments) or node.options.when is not None
+
+
+def _counts_votes(join: Join | Quorum) -> bool:
+    return join is Join.FIRST or isinstance(join, Quorum)
 
 
 def condition_steps(node: Node) -> Iterator[str]:

@@ -284,5 +284,8 @@ def make_step(
 
 
 def _is_class_body(frame: types.FrameType) -> bool:
+    # Of a function all local names would be copied to tell.
+    if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        return False
     names = frame.f_locals
     return names is not frame.f_globals and "__module__" in names and "__qualname__" in names

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
 import attrs
@@ -191,6 +192,9 @@ def _matches(errors: ErrorFilter, error: BaseException) -> bool:
 
 NO_RETRY = Retry(0)
 
+# One for all: most steps have none, and an empty dict for each would be one object more to keep and to traverse.
+_NO_SOURCES: Mapping[str, object] = MappingProxyType({})
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class StepOptions:
@@ -201,7 +205,7 @@ class StepOptions:
     """
 
     depends_on: tuple["Ref[object] | str", ...] = ()
-    sources: dict[str, object] = attrs.field(factory=dict)
+    sources: Mapping[str, object] = _NO_SOURCES
     retry: Retry = NO_RETRY
     timeout: float | None = None
     total_timeout: float | None = None

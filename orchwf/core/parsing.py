@@ -97,20 +97,27 @@ def _later(option: str, value: object) -> dict[str, Any]:
 def _depends_on(value: object) -> dict[str, Any]:
     if value is None:
         return {}
+    if isinstance(value, (list, tuple)):
+        return {"depends_on": _each_dependency(value)}
     if isinstance(value, Mapping):
         return {"sources": {_parameter_name(name): _source(source) for name, source in value.items()}}
     if isinstance(value, str | Ref):
         return {"depends_on": (value,)}
     if isinstance(value, Source | Condition) or not isinstance(value, Iterable):
         raise _bad_dependency(value)
-    each = tuple(value)
     if isinstance(value, set | frozenset):
         # The order of a set differs from process to process.
-        each = tuple(sorted(each, key=lambda one: one.name if isinstance(one, Ref) else str(one)))
+        value = sorted(value, key=lambda one: one.name if isinstance(one, Ref) else str(one))
+    return {"depends_on": _each_dependency(value)}
+
+
+def _each_dependency(values: Iterable[object]) -> tuple[object, ...]:
+    each = tuple(values)
     for one in each:
-        if not isinstance(one, str | Ref):
+        # Not `str | Ref`, which would be made anew for each of them.
+        if not isinstance(one, (str, Ref)):
             raise _bad_dependency(one)
-    return {"depends_on": each}
+    return each
 
 
 def _bad_dependency(value: object) -> BadOptionError:

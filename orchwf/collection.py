@@ -181,10 +181,10 @@ def _draft(step: AnyStep, name: str, reader: Reader, cls: type | None) -> StepDr
     is_method = cls is not None and _is_method(step)
     body = reader.body(step.function, is_method=is_method)
     step.is_compiled = True
-    problems = tuple(
+    problems = [
         Problem(each.code, name, f"step {name!r}: {each.message}", each.location or body.location, each.hint)
         for each in step.problems
-    )
+    ]
     compensation = None
     if step.compensation is not None:
         function = _present(step.compensation.function, cls)
@@ -193,10 +193,12 @@ def _draft(step: AnyStep, name: str, reader: Reader, cls: type | None) -> StepDr
             options=step.compensation.options,
             problems=step.compensation.problems,
         )
-    own = [*_own_functions(step.options), *([compensation.body.function] if compensation is not None else [])]
+    own = _own_functions(step.options)
+    if compensation is not None:
+        own.append(compensation.body.function)
     digest = functools.cache(functools.partial(_digest_of_all, body.digest, own, cls)) if own else None
     return StepDraft(
-        name=name, body=body, options=step.options, attribute=step.attribute, problems=problems, digest=digest,
+        name=name, body=body, options=step.options, attribute=step.attribute, problems=tuple(problems), digest=digest,
         compensation=compensation,
     )  # fmt: skip
 
@@ -346,9 +348,11 @@ def _own_name(function: Any) -> tuple[str, AnyStep]:
 def _expose(cls: type, pairs: Sequence[tuple[str, AnyStep]]) -> None:
     """Make steps attributes of their class where they can be; in any case they are found by name."""
     setattr(cls, _MADE, dict(pairs))
+    taken = {*cls.__annotations__, *dir(cls), *dir(type(cls))}
     for name, step in pairs:
-        if not isinstance(name, str) or not name.isidentifier() or name in cls.__annotations__ or hasattr(cls, name):
+        if not isinstance(name, str) or not name.isidentifier() or name in taken:
             continue
+        taken.add(name)
         shown = step
         if name != step.name:
             shown = Step(step.function, step.options, step.problems)

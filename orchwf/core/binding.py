@@ -1,14 +1,14 @@
 """Where each parameter of a step takes its value from, and so what the step waits for."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import attrs
 
 from ..errors import Problem
 from .definition import Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Node
 from .drafts import Parameter, StepDraft, WorkflowDraft
-from .options import Join, Quorum
+from .options import Join, Quorum, StepOptions
 from .references import MISSING, Choice, Condition, Mode, Named, Ref, Source, alternatives
 from .suggestions import did_you_mean
 from .types import describe_type
@@ -61,7 +61,61 @@ class _Reads:
     choices: dict[tuple[str, ...], None] = attrs.field(factory=dict)
 
 
-class Wiring:
+def bind_step(step: StepDraft, names: Names, position: int) -> tuple[Node, Sequence[Problem]]:
+    """One step as it is in the graph, and why parts of it cannot be bound: they are left out."""
+    given = step.options.depends_on
+    # So are most steps of a large graph, and there is nothing to find out.
+    if _is_plain(step) and _are_names(given, names):
+        return _node(step, position, dependencies=given, needs=None, options=step.options), ()
+    wiring = _Wiring(step, names, position)
+    return wiring.node(), wiring.problems
+
+
+def _is_plain(step: StepDraft) -> bool:
+    """Whether the step takes no values, and runs after all it waits for."""
+    body, options = step.body, step.options
+    takes_values = body.parameters or body.gathers or options.sources
+    return not takes_values and options.when is None and options.join is Join.ALL
+
+
+def _are_names(given: tuple[Ref[Any] | str, ...], names: Names) -> TypeGuard[tuple[str, ...]]:
+    """Whether these are names of steps, each of another one."""
+    distinct = set(given)
+    return len(distinct) == len(given) and distinct <= names.positions.keys()
+
+
+def _node(
+    step: StepDraft,
+    position: int,
+    *,
+    dependencies: tuple[str, ...],
+    needs: frozenset[str] | None,
+    arguments: tuple[Argument, ...] = (),
+    choices: tuple[tuple[str, ...], ...] = (),
+    asked: frozenset[str] = frozenset(),
+    options: StepOptions,
+) -> Node:
+    body = step.body
+    return Node(
+        name=step.name,
+        function=body.function,
+        takes_self=body.takes_self,
+        is_async=body.is_async,
+        arguments=arguments,
+        dependencies=dependencies,
+        needs=needs,
+        choices=choices,
+        asked=asked,
+        position=position,
+        options=options,
+        returns=body.returns,
+        description=body.description,
+        location=body.location,
+        digest=step.digest or body.digest,
+    )
+
+
+class _Wiring:
     """
     One step while it is bound; `node()` gives it as it is in the graph.
 
@@ -86,22 +140,15 @@ class Wiring:
         asked = frozenset(reads.conditional - reads.listed - reads.required - reads.absorbed)
         if options.join is not Join.ALL:
             self._check_join(options.join, asked)
-        return Node(
-            name=step.name,
-            function=body.function,
-            takes_self=body.takes_self,
-            is_async=body.is_async,
-            arguments=arguments,
+        return _node(
+            step,
+            self.position,
             dependencies=tuple(reads.dependencies),
             needs=self._needs() if options.join is Join.ALL else frozenset(),
+            arguments=arguments,
             choices=tuple(reads.choices),
             asked=asked,
-            position=self.position,
             options=options,
-            returns=body.returns,
-            description=body.description,
-            location=body.location,
-            digest=step.digest or body.digest,
         )
 
     def _problem(self, code: str, message: str, hint: str = "") -> None:

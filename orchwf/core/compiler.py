@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 import attrs
 
 from ..errors import DefinitionError, OrchwfWarning, Problem
-from .binding import Names, Wiring
+from .binding import Names, bind_step
 from .checks import check_types, find_warnings
 from .compensating import bind_compensation
 from .cycles import shortest_cycles
@@ -30,9 +30,10 @@ def compile_draft(draft: WorkflowDraft) -> Dag:
     problems = [*draft.problems, *_check_names(draft)]
     nodes: list[Node] = []
     for position, step in enumerate(draft.steps):
-        wiring = Wiring(step, names, position)
-        node = wiring.node()
-        problems += (*step.problems, *_of(step), *wiring.problems)
+        node, wrong = bind_step(step, names, position)
+        problems += step.problems
+        problems += _of(step)
+        problems += wrong
         if step.compensation is not None:
             compensation, wrong = bind_compensation(step, step.compensation, names.inputs)
             node = attrs.evolve(node, compensation=compensation)
@@ -111,6 +112,9 @@ def _sort(nodes: Sequence[Node], positions: Mapping[str, int]) -> tuple[list[int
 
     Source: A. B. Kahn, Topological sorting of large networks, 1962, with a heap so that ties go by definition.
     """
+    # Defined in an order in which they can run, they are in the order that is looked for.
+    if all(positions[name] < number for number, node in enumerate(nodes) for name in node.dependencies):
+        return list(range(len(nodes))), []
     children: list[list[int]] = [[] for _ in nodes]
     unmet = [0] * len(nodes)
     for position, node in enumerate(nodes):

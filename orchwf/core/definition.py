@@ -79,7 +79,8 @@ class Node:
         is_async: Whether the body is a coroutine function.
         arguments: Where each parameter takes its value from.
         dependencies: The names of all nodes it waits for, distinct, in the order they were written.
-        needs: Those of them that must complete for it to run (join "all"). The others may also be skipped.
+        _needs: What `needs` gives; None stands for all dependencies, since of a large graph that many sets would be
+            larger than all the rest.
         choices: Groups of dependencies; of each at least one must complete.
         asked: Those dependencies that only its condition names: it waits for their ends, whatever its join, and they
             do not count for the join.
@@ -97,7 +98,7 @@ class Node:
     is_async: bool = False
     arguments: tuple[Argument, ...] = ()
     dependencies: tuple[str, ...] = ()
-    needs: frozenset[str] = frozenset()
+    _needs: frozenset[str] | None = attrs.field(default=frozenset(), alias="needs")
     choices: tuple[tuple[str, ...], ...] = ()
     asked: frozenset[str] = frozenset()
     position: int = 0
@@ -107,6 +108,11 @@ class Node:
     location: str = ""
     digest: Callable[[], str] = lambda: ""
     compensation: "Node | None" = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Those dependencies that must complete for it to run (join "all"). The others may also be skipped."""
+        return frozenset(self.dependencies) if self._needs is None else self._needs
 
     @property
     def kind(self) -> str:

@@ -1,5 +1,6 @@
 """Large graphs: the work grows with the number of edges, and nothing calls itself as deep as the graph is long."""
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,10 @@ from orchwf import Dag, DefinitionError, compile_workflow, make_workflow, step
 def work(**outputs: object) -> int:
     """What every step of these graphs does."""
     return len(outputs)
+
+
+async def nothing() -> None:
+    """What takes nothing."""
 
 
 def ladder(size: int) -> Dag:
@@ -81,6 +86,33 @@ def test_long_chain():
     assert len(dag.ancestors(f"s{size - 1}")) == size - 1
     assert dag.critical_path({"s5": 2.0}).duration == 2.0
     assert len(next(dag.paths("s0", f"s{size - 1}"))) == size
+
+
+def test_text_is_the_document():
+    """However many parts a graph is written in, together they are its document."""
+    dag = ladder(200)
+
+    assert json.loads(dag.text) == dag.to_dict()
+
+
+def test_fingerprint_does_not_depend_on_the_order_of_many_steps():
+    """Steps are sorted in parts, and the parts put in order."""
+    steps = {f"s{n}": step(depends_on=[f"s{n - 1}"] if n else [])(nothing) for n in range(6000)}
+    backwards = dict(reversed(steps.items()))
+
+    fingerprints = {compile_workflow(make_workflow("Chain", each)).fingerprint for each in (steps, backwards)}
+
+    assert len(fingerprints) == 1
+
+
+def test_steps_that_take_nothing_keep_little():
+    """A step of a large graph keeps no set or list of its own for what it waits for."""
+    dag = compile_workflow(make_workflow("W", {"a": nothing, "b": step(depends_on=["a"])(nothing)}))
+    node = dag.nodes["b"]
+
+    assert node.dependencies == ("a",)
+    assert node.needs == {"a"}
+    assert node.dependencies is node.options.depends_on
 
 
 def test_wide_fan_in():

@@ -17,6 +17,7 @@ from .core.parsing import workflow_options
 from .core.references import Condition, Ref
 from .digest import code_digest
 from .errors import DefinitionError, Problem
+from .garbage import collector_paused
 from .inputs import inputs_of, make_fields
 from .introspection import Reader, entrypoint_of, frame_names, location_of, place
 from .steps import CREATED, Step, make_step
@@ -245,6 +246,7 @@ def _finder(cls: type, collected: Mapping[str, AnyStep]) -> Callable[[Ref[Any]],
     return find
 
 
+@collector_paused()
 def compile_functions(
     name: str,
     steps: Sequence[Callable[..., Any]] | Mapping[str, Callable[..., Any]],

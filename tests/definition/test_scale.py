@@ -1,5 +1,6 @@
 """Large graphs: the work grows with the number of edges, and nothing calls itself as deep as the graph is long."""
 
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -113,6 +114,21 @@ def test_steps_that_take_nothing_keep_little():
     assert node.dependencies == ("a",)
     assert node.needs == {"a"}
     assert node.dependencies is node.options.depends_on
+
+
+def test_collector_is_as_it_was():
+    """The garbage collector is on again after a compile, also after one that failed, and off where it was off."""
+    with pytest.raises(DefinitionError):
+        make_workflow("W", {"a": step(depends_on=["b"])(nothing)})
+    after_failure = gc.isenabled()
+    gc.disable()
+    try:
+        make_workflow("W", {"a": nothing})
+        where_it_was_off = gc.isenabled()
+    finally:
+        gc.enable()
+
+    assert (after_failure, where_it_was_off) == (True, False)
 
 
 def test_wide_fan_in():

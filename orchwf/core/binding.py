@@ -63,10 +63,9 @@ class _Reads:
 
 def bind_step(step: StepDraft, names: Names, position: int) -> tuple[Node, Sequence[Problem]]:
     """One step as it is in the graph, and why parts of it cannot be bound: they are left out."""
-    given = step.options.depends_on
-    # So are most steps of a large graph, and there is nothing to find out.
-    if _is_plain(step) and _are_names(given, names):
-        return _node(step, position, dependencies=given, needs=None, options=step.options), ()
+    # So are most steps of a large graph, and there is little to find out.
+    if _is_plain(step) and (found := _names_of(step.options.depends_on, names)) is not None:
+        return _node(step, position, dependencies=found, needs=None, options=step.options), ()
     wiring = _Wiring(step, names, position)
     return wiring.node(), wiring.problems
 
@@ -78,7 +77,15 @@ def _is_plain(step: StepDraft) -> bool:
     return not takes_values and options.when is None and options.join is Join.ALL
 
 
-def _are_names(given: tuple[Ref[Any] | str, ...], names: Names) -> TypeGuard[tuple[str, ...]]:
+def _names_of(given: tuple[Ref[Any] | str, ...], names: Names) -> tuple[str, ...] | None:
+    """The names of these steps, the same tuple if it holds names; None if there is more to say of them."""
+    if _are_names(given, names):
+        return given
+    found = tuple([each if isinstance(each, str) else names.find(each) for each in given])
+    return found if _are_names(found, names) else None
+
+
+def _are_names(given: tuple[object, ...], names: Names) -> TypeGuard[tuple[str, ...]]:
     """Whether these are names of steps, each of another one."""
     distinct = set(given)
     return len(distinct) == len(given) and distinct <= names.positions.keys()

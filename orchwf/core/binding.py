@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 import attrs
 
 from ..errors import Problem
-from .definition import Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Node
+from .definition import NO_STEPS, Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Node
 from .drafts import Parameter, StepDraft, WorkflowDraft
 from .options import Join, Quorum, StepOptions
 from .references import MISSING, Choice, Condition, Mode, Named, Ref, Source, alternatives
@@ -99,7 +99,7 @@ def _node(
     needs: frozenset[str] | None,
     arguments: tuple[Argument, ...] = (),
     choices: tuple[tuple[str, ...], ...] = (),
-    asked: frozenset[str] = frozenset(),
+    asked: frozenset[str] = NO_STEPS,
     options: StepOptions,
 ) -> Node:
     body = step.body
@@ -144,14 +144,14 @@ class _Wiring:
         if isinstance(options.when, Condition):
             options = attrs.evolve(options, when=options.when.rebound(self._ask))
         arguments = self._arguments() if body.parameters or body.gathers or options.sources else ()
-        asked = frozenset(reads.conditional - reads.listed - reads.required - reads.absorbed)
+        asked = frozenset(reads.conditional - reads.listed - reads.required - reads.absorbed) or NO_STEPS
         if options.join is not Join.ALL:
             self._check_join(options.join, asked)
         return _node(
             step,
             self.position,
             dependencies=tuple(reads.dependencies),
-            needs=self._needs() if options.join is Join.ALL else frozenset(),
+            needs=self._needs() if options.join is Join.ALL else NO_STEPS,
             arguments=arguments,
             choices=tuple(reads.choices),
             asked=asked,
@@ -324,12 +324,14 @@ class _Wiring:
                 self._problem("unbound-parameter", f"cannot be given its positional parameter {parameter.name!r}", hint)
                 return
 
-    def _needs(self) -> frozenset[str]:
+    def _needs(self) -> frozenset[str] | None:
+        """What the step cannot do without; None if that is all it waits for."""
         reads = self._reads
         listed = reads.listed - reads.absorbed
         if self.step.body.gathers:
             listed -= self.names.optional
-        return frozenset(reads.required | listed)
+        needs = frozenset(reads.required | listed)
+        return None if needs == reads.dependencies.keys() else needs
 
     def _check_join(self, join: Join | Quorum, asked: frozenset[str]) -> None:
         counted = [name for name in self._reads.dependencies if name not in asked]

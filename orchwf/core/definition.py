@@ -67,6 +67,10 @@ class _Unknown:
 UNKNOWN: Any = _Unknown()
 
 
+NO_STEPS: frozenset[str] = frozenset()
+"""One for all that have none: an empty frozenset is an object of 216 bytes each time."""
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class Node:
     """
@@ -98,9 +102,9 @@ class Node:
     is_async: bool = False
     arguments: tuple[Argument, ...] = ()
     dependencies: tuple[str, ...] = ()
-    _needs: frozenset[str] | None = attrs.field(default=frozenset(), alias="needs")
+    _needs: frozenset[str] | None = attrs.field(default=NO_STEPS, alias="needs")
     choices: tuple[tuple[str, ...], ...] = ()
-    asked: frozenset[str] = frozenset()
+    asked: frozenset[str] = NO_STEPS
     position: int = 0
     options: StepOptions = attrs.field(factory=StepOptions)
     returns: Any = UNKNOWN

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
@@ -11,8 +12,19 @@ from typing import Any, TypeVar
 import attrs
 
 from ..errors import UsageError
-from .definition import UNKNOWN, Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Input, Node
-from .options import Join, Quorum, Retry, StepOptions, WorkflowOptions
+from .definition import (
+    NO_STEPS,
+    UNKNOWN,
+    Argument,
+    Binding,
+    FromContext,
+    FromInput,
+    FromOutputs,
+    FromStep,
+    Input,
+    Node,
+)
+from .options import NO_RETRY, Join, Quorum, Retry, StepOptions, WorkflowOptions
 from .references import Condition, Lookup
 from .types import TypeName, describe_type
 
@@ -233,11 +245,11 @@ def _read_node(document: Mapping[str, Any]) -> Node:
         position=document["position"],
         arguments=tuple(map(_read_argument, document["arguments"])),
         dependencies=tuple(document["dependencies"]),
-        needs=frozenset(document["needs"]),
+        needs=None if document["needs"] == sorted(document["dependencies"]) else frozenset(document["needs"]),
         choices=tuple(map(tuple, document["choices"])),
-        asked=frozenset(document["asked"]),
+        asked=frozenset(document["asked"]) or NO_STEPS,
         options=StepOptions(
-            retry=Retry(document["retries"]),
+            retry=_read_retry(document["retries"]),
             timeout=document["timeout"],
             total_timeout=document["total_timeout"],
             # Those that follow are not in documents of the first releases.
@@ -263,11 +275,17 @@ def _read_compensation(step: str, document: Mapping[str, Any] | None) -> Node | 
     if document is None:
         return None
     options = StepOptions(
-        retry=Retry(document["retries"]), timeout=document["timeout"], total_timeout=document["total_timeout"]
+        retry=_read_retry(document["retries"]), timeout=document["timeout"], total_timeout=document["total_timeout"]
     )
     return Node(name=step, options=options, location=document["location"])
 
 
+def _read_retry(retries: int) -> Retry:
+    return Retry(retries) if retries else NO_RETRY
+
+
+# Steps that share a body have the same digest, and often stand together.
+@lru_cache(maxsize=16)
 def _constant(text: str) -> Callable[[], str]:
     return lambda: text
 

@@ -9,7 +9,7 @@ from ..errors import Problem
 from .definition import NO_STEPS, Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Node
 from .drafts import Parameter, StepDraft, WorkflowDraft
 from .options import Join, Quorum, StepOptions
-from .references import MISSING, Choice, Condition, Mode, Named, Ref, Source, alternatives
+from .references import MISSING, Choice, Condition, Mode, Named, Ref, Source
 from .suggestions import did_you_mean
 from .types import describe_type
 
@@ -164,11 +164,11 @@ class _Wiring:
 
     def _resolve(self, ref: Ref[Any] | str) -> tuple[str, ...]:
         """The steps that are meant; those that there are none of are told and left out."""
-        if isinstance(ref, str):
-            found = self._by_name(ref)
-            return () if found is None else (found,)
-        each = (self._by_reference(alternative) for alternative in alternatives(ref))
-        return tuple(dict.fromkeys(name for name in each if name is not None))
+        if isinstance(ref, Choice):
+            each = map(self._by_reference, ref.refs)
+            return tuple(dict.fromkeys(name for name in each if name is not None))
+        found = self._by_name(ref) if isinstance(ref, str) else self._by_reference(ref)
+        return () if found is None else (found,)
 
     def _by_name(self, name: str) -> str | None:
         if name in self.names.positions:

@@ -195,12 +195,15 @@ class Machine:
             while run.touched and left:
                 left -= 1
                 step = run.touched.popleft()
-                event = self._decide_step(step, now)
-                if event is not None:
-                    self._add(events, event)
+                if step in run.spared and run.statuses[step] in WAITING:
+                    self._add(events, self._decide_spared(step, now))
                 elif run.is_ready(step):
-                    run.offered.add(step)
-                    ready.append(step)
+                    event = self._decide_ready(step, now)
+                    if event is None:
+                        run.offered.add(step)
+                        ready.append(step)
+                    else:
+                        self._add(events, event)
             closing = run.closing()
             is_open = closing is not None and not run.is_closed and run.pausing() is None
             if closing is None or not is_open or not left:
@@ -210,7 +213,8 @@ class Machine:
         if not has_more:
             ready += self._finish(events, now)
         # What ended a pause may have happened only now.
-        ready += run.take_held()
+        if run.held:
+            ready += run.take_held()
         startable = [step for step in ready if run.can_start(step, now)]
         if len(startable) < len(ready):
             for step in set(ready).difference(startable):
@@ -367,15 +371,17 @@ class Machine:
             return None
         return delay
 
-    def _decide_step(self, step: int, now: float) -> Event | None:
-        """The event that ends a step which never began, because of what it waited for; None if it stays."""
+    def _decide_spared(self, step: int, now: float) -> Event:
+        run, (cause, reason) = self.run, _REST
+        return ev.StepCancelled(
+            seq=run.seq + 1, at=now, step=run.plan.nodes[step].name, attempt=run.attempts[step], reason=reason,
+            cause=cause,
+        )  # fmt: skip
+
+    def _decide_ready(self, step: int, now: float) -> Event | None:
+        """The event that ends a step which never began, because of what it waited for; None if it may run."""
         run = self.run
         node, attempt, seq = run.plan.nodes[step], run.attempts[step], run.seq + 1
-        if step in run.spared and run.statuses[step] in WAITING:
-            cause, reason = _REST
-            return ev.StepCancelled(seq=seq, at=now, step=node.name, attempt=attempt, reason=reason, cause=cause)
-        if not run.is_ready(step):
-            return None
         blocker = run.blocker(step)
         if blocker is not None:
             return self._skipped(step, blocker, now)

@@ -220,6 +220,11 @@ class StepOptions:
     tags: tuple[str, ...] = ()
     name: str | None = None
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether an attempt may take so long only."""
+        return self.timeout is not None or self.total_timeout is not None
+
 
 @attrs.frozen(kw_only=True)
 class WorkflowOptions:

@@ -250,7 +250,7 @@ class Standing:
 
     def unwanted(self) -> list[int]:
         """The running steps whose attempts are to be stopped."""
-        if self.stopping() is not None:
+        if self.cancel_reason is not None or self.is_late:
             return [step for step in self.running if not self.is_clean_up(step)]
         return [step for step in self.running if step in self.spared] if self.spared else []
 

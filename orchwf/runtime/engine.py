@@ -8,6 +8,7 @@ next one: so groups form by themselves, and nobody waits for company.
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -141,8 +142,7 @@ class Engine:
                     self._finish(batch, outcomes)
                 elif self.is_draining and not self.in_flight:
                     break
-                else:
-                    await self._sleep()
+                await self._sleep()
         except StoreError as error:
             self._give_up(error)
         # A bug of ours must reach whoever waits for a run: nobody looks at this task.
@@ -160,9 +160,10 @@ class Engine:
             self._threads.close()
 
     async def _sleep(self) -> None:
+        """Until there is something to decide, for one turn of the loop at least: others wait for theirs."""
         if self._wake.is_set():
-            # There is more to do, and others wait for their turn of the loop.
             await asyncio.sleep(0)
+            return
         due_at = self._next_due()
         revoke = self.clock.call_at(due_at, self._wake.set) if due_at is not None else None
         try:
@@ -170,7 +171,6 @@ class Engine:
         finally:
             if revoke is not None:
                 revoke()
-        self._wake.clear()
 
     def _next_due(self) -> float | None:
         while self._timers and self._armed.get(self._timers[0][1]) != self._timers[0][0]:
@@ -181,13 +181,13 @@ class Engine:
 
     def _decide(self) -> list[_Written]:
         now = self.clock.now()
+        self._wake.clear()
         while self._timers and self._timers[0][0] <= now and len(self._stirred) < _AT_ONCE:
             execution = self._by_age.get(heapq.heappop(self._timers)[1])
             if execution is not None:
                 self._stirred[execution] = None
-        stirred = [*islice(self._stirred, _AT_ONCE)]
         events: _Batch = {}
-        for execution in stirred:
+        for execution in [*islice(self._stirred, _AT_ONCE)]:
             del self._stirred[execution]
             if self.executions.get(execution.record.id) is execution:
                 happened, execution.happened = execution.happened, []
@@ -195,11 +195,14 @@ class Engine:
         self._start_ready(now, events)
         if self._stirred:
             self._wake.set()
+        batch = []
         for execution, new in events.items():
-            if not new:
+            if new:
+                batch.append(_Written(execution, new, execution.summary_of(new)))
+            else:
                 # A deadline may end attempts without an event of its own: there is nothing to write first.
                 self._stop_unwanted(execution)
-        return [_Written(execution, new, execution.summary_of(new)) for execution, new in events.items() if new]
+        return batch
 
     def _turn(
         self,
@@ -267,7 +270,7 @@ class Engine:
         if not execution.is_new:
             return Append(
                 run_id=execution.record.id, expected=execution.written, events=events, owner=execution.record.owner,
-                summary=summary, releases=execution.is_over, definition=execution.definition,
+                summary=summary, releases=summary is not None and execution.is_over, definition=execution.definition,
             )  # fmt: skip
         record = execution.record if summary is None else execution.summarised(summary)
         return Append(run_id=record.id, expected=0, events=events, create=record, definition=execution.definition)
@@ -303,7 +306,7 @@ class Engine:
                 case _:
                     pass
         self._stop_unwanted(execution)
-        if execution.is_over:
+        if written.summary is not None and execution.is_over:
             self.let_go(execution, None)
 
     def _stop_unwanted(self, execution: Execution) -> None:
@@ -314,7 +317,7 @@ class Engine:
     def _start(self, execution: Execution, step: int, number: int) -> None:
         run = execution.machine.run
         node = run.plan.nodes[step]
-        limit, is_total = run.time_left(step, self.clock.now())
+        limit, is_total = run.time_left(step, self.clock.now()) if node.options.is_limited else (None, False)
         attempt = Attempt(
             host=execution.host or self._host(execution), node=node, step=step, number=number,
             outputs=execution.outputs_for(step), limit=limit, is_total=is_total,
@@ -332,7 +335,7 @@ class Engine:
             codec=execution.codec, input_size=len(execution.inputs), instance=execution.instance,
             type_of=execution.type_of, context_for=execution.context_for, later=self._later,
             soon=self._loop.call_soon_threadsafe,
-            report=lambda attempt, ending: self._ended(execution, attempt, ending),
+            report=partial(self._ended, execution),
             pulse=lambda attempt, progress: self.tell_run(execution, Beat(attempt.step, attempt.number, progress)),
         )  # fmt: skip
         return host

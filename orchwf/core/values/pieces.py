@@ -29,6 +29,8 @@ _SMALL = frozenset({int, float, bool, NoneType})
 
 def is_large(value: object) -> bool:
     """Whether writing this value may take longer than some tenths of a millisecond. Looks at a part of it only."""
+    if type(value) in _SMALL:
+        return False
     left, waiting = _MOST, [value]
     while waiting and left > 0:
         each = waiting.pop()

@@ -180,8 +180,11 @@ class RunHandle(Generic[W]):
         """Its summary, once it rests, and the number of its last event, if that is known."""
         wait = _SHORTEST
         while True:
-            here = self._here()
+            here, known = self._here(), self._execution
             self._check_open(_RESTS)
+            if known is not None and known.record.status is RunStatus.COMPLETED:
+                # Nobody can resume it: so it is, and stays.
+                return known.record, known.written
             if here is None:
                 record = await self._runs.record(self.id)
                 if record.status in _RESTS:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from ..core.dag import Dag
 from ..core.events import Event
 from ..core.history import History
-from ..errors import IllegalTransitionError, OrchwfError, StoreError
+from ..errors import IllegalTransitionError, OrchwfError, RunNotFoundError, StoreError
 from ..ports import Store
 
 _PAGE = 2_000
@@ -20,6 +20,7 @@ async def stored_history(store: Store, run_id: str, last: int | None = None) -> 
         last: The number of its last event, if that is known.
 
     Raises:
+        RunNotFoundError: there is no such run.
         StoreError: it has no log, or one in which something happens that cannot.
     """
     history = History(run_id)
@@ -29,7 +30,7 @@ async def stored_history(store: Store, run_id: str, last: int | None = None) -> 
         except IllegalTransitionError as error:
             raise damaged_log(store, run_id, error) from error
     if not history.seq:
-        raise empty_log(store, run_id)
+        raise RunNotFoundError(run_id, store.url) if await store.get(run_id) is None else empty_log(store, run_id)
     return history
 
 

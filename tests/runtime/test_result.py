@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchwf import Orchestrator, RunStatus, UnknownStepError, UsageError, make_workflow, step
+from orchwf import Orchestrator, RunNotFoundError, RunStatus, UnknownStepError, UsageError, make_workflow, step
 from orchwf.core.events import RunPaused, RunStarted
 from orchwf.core.history import History
 from tests.runtime.flows import Gate
@@ -125,3 +125,18 @@ def test_history_knows_pauses():
     ]
 
     assert RunStatus.PAUSED is History("r").extend(log).status
+
+
+async def test_the_result_of_a_run_that_was_deleted():
+    """Whoever still has its handle is told so."""
+
+    async def nothing() -> None:
+        pass
+
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(make_workflow("Gone", [nothing])(), run_id="r")
+        await run.result()
+        await orchestrator.delete("r")
+
+        with pytest.raises(RunNotFoundError, match="'r'"):
+            await run.result()

@@ -46,8 +46,8 @@ class Effects:
         self.doubtful.add(step)
 
     def note(self, step: int, *, happened: bool) -> None:
-        """This step has ended, with its effect if it `happened`."""
-        if step in self.undo and (happened or step in self.doubtful):
+        """This step, which has a compensation, has ended, with its effect if it `happened`."""
+        if happened or step in self.doubtful:
             self.order.append(step)
 
     def settle(self, step: int, error: ErrorInfo | None) -> None:

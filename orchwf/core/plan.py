@@ -29,11 +29,12 @@ class Plan:
             counts votes.
         voted: The numbers of the steps whose join may be decided before all they wait for has ended.
         sparing: The numbers of the steps that cancel the rest of what they wait for.
+        totalled: The numbers of those, and of the compensations, all of whose attempts have a limit together.
     """
 
     __slots__ = (
         "children", "deadline", "fail_fast", "gates", "index", "nodes", "order", "parents", "reader_count", "reads",
-        "sources", "sparing", "undo", "undone_by", "voted",
+        "sources", "sparing", "totalled", "undo", "undone_by", "voted",
     )  # fmt: skip
 
     def __init__(self, dag: Dag) -> None:
@@ -62,6 +63,9 @@ class Plan:
         ]
         self.voted = frozenset(number for number, node in enumerate(by_position) if _counts_votes(node.options.join))
         self.sparing = frozenset(number for number, node in enumerate(by_position) if node.options.cancel_rest)
+        self.totalled = frozenset(
+            number for number, node in enumerate(self.nodes) if node.options.total_timeout is not None
+        )
         self.deadline = dag.options.deadline
         self.fail_fast = dag.options.fail_fast
 

@@ -294,13 +294,14 @@ class Standing:
             IllegalTransitionError: it may not happen now.
         """
         self.seq = event.seq
+        if isinstance(event, ev.StepEvent):
+            step = self.plan.index.get(event.step)
+            # None is a step that a changed definition has no more; whether that is allowed was asked before.
+            if step is not None:
+                self.statuses[step] = next_step_status(event.step, self.statuses[step], event.kind)
+                _STEP_CHANGES[type(event)](self, step, event)
+            return
         match event:
-            case ev.StepEvent():
-                step = self.plan.index.get(event.step)
-                # None is a step that a changed definition has no more; whether that is allowed was asked before.
-                if step is not None:
-                    self.statuses[step] = next_step_status(event.step, self.statuses[step], event.kind)
-                    _STEP_CHANGES[type(event)](self, step, event)
             case ev.CompensationEvent():
                 self._apply_compensation(self.plan.undo.get(self.plan.index.get(event.step, -1)), event.as_step())
             case ev.SignalReceived():
@@ -416,10 +417,12 @@ class Standing:
 
     def _apply_started(self, step: int, started: ev.StepStarted) -> None:
         self.attempts[step] = started.attempt
-        if self.plan.nodes[step].options.total_timeout is not None:
+        if step in self.plan.totalled:
             self.first_start.setdefault(step, started.at)
         self.running[step] = None
-        self._stop_waiting(step)
+        self.offered.discard(step)
+        if self.due:
+            self._stop_waiting(step)
 
     def _apply_heartbeat(self, step: int, heartbeat: ev.StepHeartbeat) -> None:
         self.heartbeats[step] = heartbeat.progress
@@ -463,7 +466,8 @@ class Standing:
         self._put_away(step)
         if runs_on:
             self.effects.doubt(step)
-        self.effects.note(step, happened=happened)
+        if step in self.plan.undo:
+            self.effects.note(step, happened=happened)
         self._count_end(step)
         plan, unmet, voted = self.plan, self.unmet, self.plan.voted
         for child in plan.children[step]:
@@ -477,16 +481,16 @@ class Standing:
         """An end has come: nothing of what was kept for further attempts is needed."""
         self.takeovers = 0
         self.running.pop(step, None)
-        for kept in (self.first_start, self.unknown, self.exhausted):
-            if kept:
-                kept.pop(step, None)
-        self._stop_waiting(step)
+        self.offered.discard(step)
+        if self.first_start or self.unknown or self.exhausted or self.due:
+            self.first_start.pop(step, None)
+            self.unknown.pop(step, None)
+            self.exhausted.pop(step, None)
+            self._stop_waiting(step)
 
     def _stop_waiting(self, step: int) -> None:
-        if self.due:
-            self.due.pop(step, None)
-            self.waits.pop(step, None)
-        self.offered.discard(step)
+        self.due.pop(step, None)
+        self.waits.pop(step, None)
 
     def _blame(self, step: int, error: ErrorInfo) -> None:
         if self.plan.nodes[step].options.required and self.cancel_reason is None:

@@ -9,7 +9,8 @@ from ..core.history import History
 from ..errors import IllegalTransitionError, OrchwfError, RunNotFoundError, StoreError
 from ..ports import Store
 
-_PAGE = 2_000
+_PAGE = 500
+"""So few that the garbage collector, which counts what is made and not yet freed, seldom runs while a log is read."""
 
 
 async def stored_history(store: Store, run_id: str, last: int | None = None) -> History:

@@ -5,6 +5,7 @@ With FROM:TO the schedules of these seeds; with --first N up to N of them, until
 of them, with its traceback.
 """
 
+import asyncio
 import sys
 import time
 import traceback
@@ -23,7 +24,8 @@ def lives(seeds: range) -> tuple[Counter[str], list[tuple[int, str]]]:
     for seed in seeds:
         try:
             world = simulate(seed)
-        except Exception as error:
+        # Also a cancellation that nobody asked for.
+        except (Exception, asyncio.CancelledError) as error:
             found.append((seed, f"{type(error).__name__}: {error}"))
             continue
         fired.update(world.faults.counts)
@@ -53,7 +55,7 @@ def main(words: list[str]) -> int:
         case ["--seed", seed]:
             try:
                 simulate(int(seed))
-            except Exception:
+            except (Exception, asyncio.CancelledError):
                 traceback.print_exc()
                 return 1
             print("every invariant holds")

@@ -73,8 +73,9 @@ class Append:
         releases: Whether the run has no owner from now on.
         create: The run itself, if it is to be created by this append (then `expected` is 0). The outcome is a
             `RunExistsError` if there is one of this id.
-        definition: With `create`, or when the run goes on with another definition: the JSON text of `Dag.to_dict()`,
-            kept once per fingerprint.
+        definition: With `create`, or when the run goes on with another definition: gives the JSON text of
+            `Dag.to_dict()`, which is kept once per fingerprint. It is called only if that is not there yet, and maybe
+            on another thread.
     """
 
     run_id: str
@@ -84,7 +85,7 @@ class Append:
     summary: Summary | None = None
     releases: bool = False
     create: RunRecord | None = None
-    definition: str | None = None
+    definition: Callable[[], str] | None = None
 
 
 @attrs.frozen(kw_only=True)

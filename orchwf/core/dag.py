@@ -261,9 +261,8 @@ class Dag:
         """The graph as JSON-able values: enough for pictures and comparisons without the code of the workflow."""
         return serialization.to_document({"fingerprint": self.fingerprint, **self._head}, self.nodes.values())
 
-    @cached_property
-    def text(self) -> str:
-        """What `to_dict` gives, as JSON text: what a store keeps."""
+    def to_json(self) -> str:
+        """What `to_dict` gives, as JSON text: what a store keeps. Made anew, as that of a large graph is large."""
         return serialization.to_text({"fingerprint": self.fingerprint, **self._head}, self.nodes.values())
 
     @classmethod

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -56,7 +56,7 @@ class Execution:
         inputs: The encoded inputs (JSON object).
         written: The number of the last event that is in the store.
         is_new: Whether the store does not have it yet.
-        definition: The JSON text of the definition, if the store may not have it yet.
+        definition: Gives the JSON text of the definition, if the store may not have it yet.
         happened: What the machine is to be told in the next turn.
         attempts: Step number -> the attempt in flight.
         raised: Step, or compensation -> what its last attempt raised, for `__cause__`. They are numbers of the plan.
@@ -76,7 +76,7 @@ class Execution:
     inputs: str
     written: int = 0
     is_new: bool = False
-    definition: str | None = None
+    definition: Callable[[], str] | None = None
     happened: list[Happening] = attrs.field(factory=list)
     attempts: dict[int, Attempt] = attrs.field(factory=dict)
     raised: dict[int, BaseException] = attrs.field(factory=dict)

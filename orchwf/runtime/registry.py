@@ -65,7 +65,7 @@ class Registry:
 
     async def prepare(self, dag: Dag) -> None:
         """
-        See that the definition is ready for its first run: its fingerprint, its text, its graph for counting.
+        See that the definition is ready for its first run: its fingerprint, its graph for counting.
 
         Of a large one that takes seconds, so it is done in a thread, and the loop goes on meanwhile.
         """
@@ -73,8 +73,7 @@ class Registry:
             await asyncio.to_thread(self._prepare, dag)
 
     def _prepare(self, dag: Dag) -> None:
-        # The fingerprint is in the text.
-        _ = dag.text
+        _ = dag.fingerprint
         self.plan(dag)
 
     def plan(self, dag: Dag) -> Plan:

@@ -144,7 +144,7 @@ class Runs:
         )  # fmt: skip
         execution = Execution(record, dag, self.registry.plan(dag), begun.inputs)
         execution.is_new = True
-        execution.definition = dag.text
+        execution.definition = dag.to_json
         self.engine.admit(execution, begun)
         await execution.until_written()
         return execution

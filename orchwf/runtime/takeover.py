@@ -55,7 +55,7 @@ async def replayed(store: Store, record: RunRecord, dag: Dag, plan: Plan) -> Exe
         raise empty_log(store, record.id)
     execution.written = execution.machine.run.seq
     if record.fingerprint != dag.fingerprint:
-        execution.definition = dag.text
+        execution.definition = dag.to_json
     return execution
 
 

@@ -82,7 +82,8 @@ class MemoryStore:
             run.record = attrs.evolve(run.record, owner=None)
         if append.definition is not None:
             run.fingerprints.add(run.record.fingerprint)
-            self._definitions.setdefault(run.record.fingerprint, append.definition)
+            if run.record.fingerprint not in self._definitions:
+                self._definitions[run.record.fingerprint] = append.definition()
 
     async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
         self._check_open()

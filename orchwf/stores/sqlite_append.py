@@ -27,7 +27,8 @@ _RELEASE = "UPDATE runs SET owner = NULL WHERE no = ?"
 _USE_DEFINITION = """
     INSERT OR IGNORE INTO run_definitions (run, fingerprint) SELECT no, fingerprint FROM runs WHERE no = ?
 """
-_DEFINE = "INSERT OR IGNORE INTO definitions (fingerprint, data) SELECT fingerprint, ? FROM runs WHERE no = ?"
+_IS_DEFINED = "SELECT 1 FROM definitions WHERE fingerprint = (SELECT fingerprint FROM runs WHERE no = ?)"
+_DEFINE = "INSERT INTO definitions (fingerprint, data) SELECT fingerprint, ? FROM runs WHERE no = ?"
 _FOLD_MESSAGE = """
     INSERT INTO inbox (run, id, signal, payload, folded) VALUES (?, ?, ?, ?, 1)
     ON CONFLICT (run, id) DO UPDATE SET folded = 1
@@ -164,7 +165,8 @@ def _write_rest(connection: sqlite3.Connection, run: int, append: Append) -> Non
     if append.releases:
         connection.execute(_RELEASE, (run,))
     if append.definition is not None:
-        connection.execute(_DEFINE, (append.definition, run))
+        if connection.execute(_IS_DEFINED, (run,)).fetchone() is None:
+            connection.execute(_DEFINE, (append.definition(), run))
         connection.execute(_USE_DEFINITION, (run,))
     for event in append.events:
         if isinstance(event, SignalReceived):

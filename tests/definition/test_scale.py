@@ -93,7 +93,7 @@ def test_text_is_the_document():
     """However many parts a graph is written in, together they are its document."""
     dag = ladder(200)
 
-    assert json.loads(dag.text) == dag.to_dict()
+    assert json.loads(dag.to_json()) == dag.to_dict()
 
 
 def test_fingerprint_does_not_depend_on_the_order_of_many_steps():

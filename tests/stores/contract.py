@@ -249,8 +249,9 @@ class StoreContract:
     # Definitions
 
     async def test_a_definition_is_kept_once_for_all_its_runs(self, store: Store):
-        """It goes with the last run that was started or resumed with it."""
-        await written(store, creation("A1", definition="{}"), creation("A2", definition="{}"))
+        """It goes with the last run that was started or resumed with it. Its text is asked for once."""
+        texts = ["{}"]
+        await written(store, creation("A1", definition=texts.pop), creation("A2", definition=texts.pop))
 
         await store.delete(["A1"])
         assert await store.definition("f1") == "{}"
@@ -259,10 +260,10 @@ class StoreContract:
 
     async def test_a_run_that_goes_on_with_another_definition_keeps_both(self, store: Store):
         """The definition it was started with still explains the beginning of its log."""
-        await written(store, creation("A1", definition="old"))
+        await written(store, creation("A1", definition=lambda: "old"))
         summary = Summary(status=RunStatus.RUNNING, fingerprint="f2")
 
-        await written(store, Append(run_id="A1", expected=0, events=[], summary=summary, definition="new"))
+        await written(store, Append(run_id="A1", expected=0, events=[], summary=summary, definition=lambda: "new"))
 
         assert ("old", "new") == (await store.definition("f1"), await store.definition("f2"))
         await store.delete(["A1"])

@@ -1,5 +1,6 @@
 """Runs and events for the tests of stores, told apart only by what a test is about."""
 
+from collections.abc import Callable
 from typing import Any
 
 from orchwf.core import events as ev
@@ -27,7 +28,9 @@ def record(run_id: str = "A1", **changes: object) -> RunRecord:
     return RunRecord(id=run_id, **values)
 
 
-def creation(run_id: str = "A1", *events: Event, definition: str | None = None, **changes: object) -> Append:
+def creation(
+    run_id: str = "A1", *events: Event, definition: Callable[[], str] | None = None, **changes: object
+) -> Append:
     """The append that creates a run."""
     return Append(run_id=run_id, expected=0, events=events, create=record(run_id, **changes), definition=definition)
 

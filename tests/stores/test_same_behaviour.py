@@ -32,7 +32,7 @@ creations = st.builds(
     status=statuses,
     created_at=times,
     workflow=st.sampled_from(["Orders", "Refunds"]),
-    definition=st.sampled_from([None, "{}"]),
+    definition=st.sampled_from([None, lambda: "{}"]),
 )
 
 
@@ -44,7 +44,7 @@ def continuations(draw: st.DrawFn) -> Append:
         received(seq, draw(message_ids)) if draw(st.booleans()) else started(seq)
         for seq in range(expected + 1, expected + 1 + draw(st.integers(0, 2)))
     ]
-    definition = draw(st.sampled_from([None, None, "{}"]))
+    definition = draw(st.sampled_from([None, None, lambda: "{}"]))
     return Append(
         run_id=draw(run_ids), expected=expected, events=events, summary=draw(summaries), definition=definition
     )

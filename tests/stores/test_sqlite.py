@@ -34,7 +34,7 @@ async def test_everything_is_there_after_opening_again(tmp_path: Path):
     path = tmp_path / "orders.db"
     message = Message(run_id="A1", id="m", signal="cancel")
     first = await open_sqlite(path)
-    await written(first, creation("A1", *ALL_KINDS, definition="{}", tags={"shop": "eu"}))
+    await written(first, creation("A1", *ALL_KINDS, definition=lambda: "{}", tags={"shop": "eu"}))
     await first.claim("A1", "me", previous=None)
     await first.send(message)
     await first.close()

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import types
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 import orchwf
 from orchwf import Orchestrator, StepContext, make_workflow
+from orchwf.runtime.tasks import _driven
 from tests.runtime.flows import Gate
 
 said: ContextVar[str] = ContextVar("said", default="nothing")
@@ -138,3 +141,27 @@ async def test_what_a_body_awaits_can_fail():
     result = await run_of(make_workflow("Catches", [catches]))
 
     assert "went on" == result["catches"]
+
+
+def test_a_body_is_closed_with_its_task():
+    """As when the loop ends in the midst of it: its own clean-up runs, and sees its own context variables."""
+    seen: list[str] = []
+    waits: list[str] = []
+
+    @types.coroutine
+    def nothing() -> Iterator[None]:
+        yield
+
+    async def body() -> None:
+        said.set("inside")
+        try:
+            await nothing()
+        finally:
+            seen.append(said.get())
+
+    driven = _driven(body(), contextvars.copy_context(), lambda: waits.append("waits"))
+    driven.send(None)
+
+    driven.close()
+
+    assert (["inside"], ["waits"]) == (seen, waits)

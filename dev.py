@@ -4,6 +4,7 @@ Everything a fresh machine needs to try orchwf or to work on it, with nothing bu
     python3 dev.py demo    run the example: a week of New York flights, on SQLite
     python3 dev.py test    run every check: style, types, layers, tests, coverage
     python3 dev.py venv    print the path of the environment's Python
+    python3 dev.py bench   measure: prints tables of ratios, after a quarter of an hour; --help tells its options
 
 Each command makes the environment `.venv` by itself. ORCHWF_VENV names another folder for it.
 """
@@ -234,6 +235,12 @@ def venv() -> int:
     return 0
 
 
+def bench(arguments: list[str]) -> int:
+    """Run the benchmarks with these arguments."""
+    ensure_environment("cli")
+    return subprocess.run([PYTHON, "-m", "benchmarks", *arguments], cwd=ROOT, check=False).returncode
+
+
 def _say(text: str) -> None:
     print(f"dev.py: {text}", file=sys.stderr, flush=True)
 
@@ -246,11 +253,12 @@ def main(arguments: list[str]) -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - this file alone may be run by a Python that is too old
         _say(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
         return 2
-    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+    is_bench = arguments[:1] == ["bench"]
+    if not is_bench and (len(arguments) != 1 or arguments[0] not in COMMANDS):
         print((__doc__ or "").strip(), file=sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
     try:
-        return COMMANDS[arguments[0]]()
+        return bench(arguments[1:]) if is_bench else COMMANDS[arguments[0]]()
     except DevError as error:
         _say(str(error))
         return 2

@@ -188,6 +188,10 @@ class Store(Protocol):
         """
         ...
 
+    async def release(self, owner: str) -> None:
+        """Let go of all runs of this owner, so that anyone may take them up at once, and of its lease."""
+        ...
+
     async def owners(self) -> dict[str | None, bool]:
         """The owners of the running runs, None for runs without -> whether its lease has run out."""
         ...

@@ -2,7 +2,8 @@
 orchwf, by its public API.
 
 All runs are started at once, and the watch stops when all results have been read. The steps are coroutines that do
-nothing; the workflow is compiled before.
+nothing. The workflow is compiled before, and one run of it is executed before: so what is made once of a definition,
+its fingerprint and its text, is not in the figures; `compiling` has them.
 
 Durable are the steps of which the table `log` has both the start and the completion.
 
@@ -73,13 +74,14 @@ def store_url(ask: Asked) -> str:
 async def measure(ask: Asked) -> None:
     """Execute the shape, and report."""
     workflow = workflow_of(ask.shape.parents, nothing_in_a_thread if ask.mode == "plain" else nothing)
-    warm_up = workflow_of([()], name="WarmUp")
+    database = ask.folder / "orchwf.db"
     is_heard = ask.mode == "listener"
     ends = Ends(ask.shape.runs + 1)
     journal, synchronous = "none", "none"
     made = connections()
     async with Orchestrator(store_url(ask), observers=[ends] if is_heard else ()) as orchestrator:
-        await orchestrator.run(warm_up())
+        await orchestrator.run(workflow())
+        warmed = 0 if ask.mode == "memory" else counted(database, DURABLE)
         before = ends.events
         with Stopwatch() as watch:
             handles, seen = await execute(orchestrator, workflow, ask.shape.runs, follow=is_heard)
@@ -88,7 +90,7 @@ async def measure(ask: Asked) -> None:
         if ask.mode == "memory":
             durable = sum([await durable_steps(handle) for handle in handles])
         else:
-            durable = counted(ask.folder / "orchwf.db", DURABLE)
+            durable = counted(database, DURABLE) - warmed
             journal = made[0].execute("PRAGMA journal_mode").fetchone()[0]
             synchronous = SYNCHRONOUS[made[0].execute("PRAGMA synchronous").fetchone()[0]]
     report("orchwf", orchwf.__version__, ask.shape, watch, durable=durable, journal=journal, synchronous=synchronous)

@@ -2,8 +2,10 @@
 What ten times the steps cost: time and memory of 10,000, 100,000 and 1,000,000 steps, durable as `?durability=process`.
 
 Memory is what the process has in RAM beyond what it had before the start, so the compiled workflow is not in it. A
-pending step is one of a run that has just been started, of the shapes that are one run. A finished step is one whose
-run has ended and is held by nobody. A size that would take more than three minutes is left out.
+pending step is one of a run that has just been started, of the shapes that are one run: what is made of its definition
+at the first start is in it. A finished step is one whose run has ended and is held by nobody: what there is beyond what
+there was when the run had been started, or, of many runs, before. A size that would take more than three minutes is
+left out.
 """
 
 from collections.abc import Iterator
@@ -30,9 +32,11 @@ def rows_of(name: str, steps: int, now: Grown, before: Grown | None) -> Iterator
         yield Row(f"{title}: peak memory", now.peak / 1e6, "MB", small, before.peak / 1e6, MOST_MEMORY)
     # Of few steps it is mostly what there is once, however many they are.
     pending, finished = (PER_PENDING, PER_FINISHED) if steps >= MANY else (None, None)
+    kept = now.ended
     if name != "many":
+        kept -= now.started
         yield Row(f"{title}: memory of a pending step", now.started / steps, "bytes", limit=pending)
-    yield Row(f"{title}: memory of a finished step", now.ended / steps, "bytes", limit=finished)
+    yield Row(f"{title}: memory of a finished step", max(0, kept) / steps, "bytes", limit=finished)
 
 
 def main() -> None:

@@ -158,6 +158,7 @@ class Engine:
                 execution.left.set()
                 execution.note_changed()
             self._threads.close()
+            self._tasks.close()
 
     async def _sleep(self) -> None:
         """Until there is something to decide, for one turn of the loop at least: others wait for theirs."""

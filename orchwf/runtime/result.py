@@ -192,4 +192,4 @@ def _all_steps(history: History, dag: Dag | None) -> dict[str, StepRecord]:
         return dict(known)
     # A step that a changed definition has no more, and that has not ended, never will.
     gone = {name: record for name, record in known.items() if name not in dag.nodes and record.status.is_final}
-    return {name: known.get(name, StepRecord(name)) for name in dag.nodes} | gone
+    return {name: known.get(name) or StepRecord(name) for name in dag.nodes} | gone

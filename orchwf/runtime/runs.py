@@ -360,9 +360,7 @@ class Runs:
 
     async def release(self) -> None:
         """Let go of all runs that have not ended, so that anyone may take them up at once, and of our lease."""
-        for execution in list(self.engine.executions.values()):
-            await self.store.claim(execution.record.id, None, previous=str(self.owner))
-        await self.store.renew(str(self.owner), 0)
+        await self.store.release(str(self.owner))
 
 
 def _overlaid(dag: Dag, stored: str, inputs: Mapping[str, object]) -> str:

@@ -23,35 +23,54 @@ class Tasks:
     """
 
     def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+        self._loop = asyncio.get_running_loop()
         self._spawn = spawn
         self._submitted: deque[tuple[Attempt, Context]] = deque()
         self._coming = 0
+        self._resting: asyncio.Future[None] | None = None
+        self._is_closed = False
 
     def submit(self, attempt: Attempt, variables: Context) -> None:
         """Run this attempt soon, with these context variables."""
         self._submitted.append((attempt, variables))
         if not self._coming:
-            self._call(1)
+            self._call()
 
-    def _call(self, count: int) -> None:
-        for _ in range(min(count, len(self._submitted) - self._coming)):
-            self._coming += 1
+    def close(self) -> None:
+        """Let the task end that rests; the others end with what they run."""
+        self._is_closed = True
+        if self._resting is not None:
+            self._resting.cancel()
+
+    def _call(self) -> None:
+        """Let one more task look for an attempt: the one that rests, or a new one."""
+        self._coming += 1
+        if self._resting is None or self._resting.done():
             self._spawn(self._work())
+        else:
+            self._resting.set_result(None)
+            self._resting = None
 
     async def _work(self) -> None:
-        self._coming -= 1
         task: Any = asyncio.current_task()
-        has_waited = False
-        # A task that was told to end is never quite as before.
-        while self._submitted and not has_waited and not task.cancelling():
-            attempt, variables = self._submitted.popleft()
-            has_waited = await _driven(attempt.run(task), variables, self._go_on)
-        if self._submitted and not self._coming:
-            self._call(1)
+        while True:
+            self._coming -= 1
+            while self._submitted:
+                attempt, variables = self._submitted.popleft()
+                has_waited = await _driven(attempt.run(task), variables, self._go_on)
+                # One in which a body waited is that body's own, and one that was told to end is never as before.
+                if has_waited or task.cancelling():
+                    self._go_on()
+                    return
+            if self._resting is not None or self._is_closed:
+                return
+            self._resting = self._loop.create_future()
+            await self._resting
 
     def _go_on(self) -> None:
-        # Where one body waits the others may, too: so all are under way after a few turns of the loop.
-        self._call(2)
+        """Others go on with what was submitted. Two, so that all bodies that wait are under way after a few turns."""
+        for _ in range(min(2, len(self._submitted) - self._coming)):
+            self._call()
 
 
 @types.coroutine

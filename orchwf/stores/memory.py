@@ -124,6 +124,13 @@ class MemoryStore:
             self._leases.pop(owner, None)
         return is_live
 
+    async def release(self, owner: str) -> None:
+        self._check_open()
+        self._leases.pop(owner, None)
+        for run in self._runs.values():
+            if run.record.owner == owner:
+                run.record = attrs.evolve(run.record, owner=None)
+
     def _has_lapsed(self, owner: str) -> bool:
         renewed_at, lease = self._leases.get(owner, (0.0, 0.0))
         # A clock that began anew, as after a reboot, shows a renewal in the future.

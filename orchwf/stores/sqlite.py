@@ -18,7 +18,7 @@ from .sqlite_delete import delete_runs
 from .sqlite_errors import unusable
 from .sqlite_facts import get_facts
 from .sqlite_file import absolute_path, check_file, prepare, transaction
-from .sqlite_owners import give_up, renew
+from .sqlite_owners import give_up, release, renew
 from .sqlite_query import get_definition, get_inbox, get_owners, get_run, list_runs, read_events
 from .urls import Durability, sqlite_url
 
@@ -101,6 +101,9 @@ class SQLiteStore:
     async def renew(self, owner: str, lease: float) -> bool:
         work = partial(renew, owner=owner, lease=lease) if lease else partial(give_up, owner=owner)
         return await self._call(work)
+
+    async def release(self, owner: str) -> None:
+        await self._call(partial(release, owner=owner))
 
     async def owners(self) -> dict[str | None, bool]:
         return await self._call(get_owners)

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 
+from ..core.state import RunStatus
 from .sqlite_file import transaction
 
 _RENEW = """
@@ -11,6 +12,8 @@ _RENEW = """
 """
 # A clock that began anew, as after a reboot, shows a renewal in the future.
 _IS_LIVE = "SELECT 1 FROM owners WHERE id = ? AND lease_clock() - renewed_at BETWEEN 0 AND lease"
+# Of any status, but by status: so an index finds them.
+_RELEASE = f"UPDATE runs SET owner = NULL WHERE status IN ({', '.join('?' * len(RunStatus))}) AND owner = ?"  # noqa: S608
 _GIVE_UP = "DELETE FROM owners WHERE id = ?"
 # An owner without a row has no lease, just as one whose lease has run out.
 _CLEAN = "DELETE FROM owners WHERE NOT lease_clock() - renewed_at BETWEEN 0 AND lease"
@@ -32,3 +35,10 @@ def give_up(connection: sqlite3.Connection, owner: str) -> bool:
         is_live = connection.execute(_IS_LIVE, (owner,)).fetchone() is not None
         connection.execute(_GIVE_UP, (owner,))
     return is_live
+
+
+def release(connection: sqlite3.Connection, owner: str) -> None:
+    """What `Store.release` says."""
+    with transaction(connection):
+        connection.execute(_RELEASE, (*RunStatus, owner))
+        connection.execute(_GIVE_UP, (owner,))

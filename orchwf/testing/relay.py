@@ -42,6 +42,9 @@ class Relay:
     async def renew(self, owner: str, lease: float) -> bool:
         return await self.passed(lambda: self.inner.renew(owner, lease))
 
+    async def release(self, owner: str) -> None:
+        await self.passed(lambda: self.inner.release(owner))
+
     async def owners(self) -> dict[str | None, bool]:
         return await self.passed(self.inner.owners)
 

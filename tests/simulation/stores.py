@@ -166,6 +166,9 @@ class Line:
     async def renew(self, owner: str, lease: float) -> bool:
         return await self._call(lambda: self._store.renew(owner, lease))
 
+    async def release(self, owner: str) -> None:
+        await self._call(lambda: self._store.release(owner))
+
     async def owners(self) -> dict[str | None, bool]:
         return await self._call(self._store.owners)
 

@@ -414,6 +414,19 @@ class StoreContract:
         """It is no error: the run may have been deleted."""
         assert not await store.claim("nobody", "me", previous=None)
 
+    async def test_an_owner_lets_go_of_all_its_runs(self, store: Store):
+        """And of its lease. Those of others stay as they are."""
+        await written(store, creation("A1", owner="me"), creation("A2", owner="me"), creation("A3", owner="you"))
+        paused = Summary(status=RunStatus.PAUSED, fingerprint="f1")
+        await written(store, Append(run_id="A2", expected=0, events=[], summary=paused))
+        await store.renew("me", 60)
+
+        await store.release("me")
+
+        owners = {run.id: run.owner for run in await store.runs(RunQuery())}
+        assert {"A1": None, "A2": None, "A3": "you"} == owners
+        assert not await store.renew("me", 60)
+
     async def test_of_many_claims_one_wins(self, store: Store):
         """Also if they come at once."""
         await written(store, creation("A1"))

@@ -100,6 +100,7 @@ class Attempt:
     _is_dropped: bool = False
     _is_told: bool = False
     _has_begun: bool = False
+    _has_returned: bool = False
     _wants_end: Stopping | None = None
     _context: StepContext | None = None
     _heart: Heart | None = None
@@ -158,10 +159,12 @@ class Attempt:
         try:
             args, kwargs = self._arguments() if self._reads_little() else await asyncio.to_thread(self._arguments)
             result = self.node.function(*args, **kwargs)  # type: ignore[misc]
+            # A plain wrapper around a coroutine function may give either.
             if type(result) is CoroutineType or inspect.isawaitable(result):
                 self._body = result if isinstance(result, CoroutineType) else None
                 result = await result
-            # A plain wrapper around a coroutine function may give either.
+            # From here on nothing stops it: what it did is done.
+            self._has_returned = True
             ending = await asyncio.to_thread(self._returned, result) if is_large(result) else self._returned(result)
         except asyncio.CancelledError as error:
             # Stopped by us, or the body cancelled itself, which is a failure like any other.
@@ -206,11 +209,12 @@ class Attempt:
 
         A coroutine gets CancelledError, and the attempt is over when it has ended. One that has not after some seconds
         is closed. A thread cannot be stopped: it runs on, the attempt is over at once, and what it returns is dropped.
+        A coroutine that has returned has completed, though its output may not be encoded yet.
 
         Args:
             patience: How many seconds it has to end.
         """
-        if self._wants_end is not None or self.is_over:
+        if self._wants_end is not None or self.is_over or self._has_returned:
             return
         wanted = self._wants_end = ending or (Stopped(), None)
         self.tell_to_end()

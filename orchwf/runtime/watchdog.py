@@ -52,7 +52,8 @@ class Watchdog:
         blocking = [attempt for attempt in self._engine.in_flight if task is not None and attempt.task is task]
         if not blocking or frame is None:
             return
-        context = blocking[0].context()
+        # Not its own context, which the body may be making at this moment.
+        context = blocking[0].host.context_for(blocking[0].step, blocking[0].number)
         name = f"step {context.step!r} of run {context.run_id!r}"
         if name in self._told:
             return

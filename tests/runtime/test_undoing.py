@@ -1,6 +1,8 @@
 """Runs that are undone: bodies of compensations, what they are given, and what becomes of them."""
 
+import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from orchwf import (
     step,
     workflow,
 )
+from orchwf.runtime.attempt import Attempt
 from orchwf.stores import MemoryStore
 from tests.runtime.flows import Gate, kinds_of
 
@@ -259,3 +262,39 @@ async def test_a_crash_in_a_compensation_resumes_the_rest(world: World):
 
     assert ["second 1", "second 1", "first 1"] == undone
     assert ("failed", "done") == (result.status, result.compensation)
+
+
+async def test_a_body_whose_output_is_being_encoded_has_completed(monkeypatch: pytest.MonkeyPatch):
+    """A large output is encoded on a thread. Who cancels meanwhile comes too late for the step: it is undone."""
+    began, go, undone = threading.Event(), threading.Event(), []
+    encode = Attempt._returned
+
+    def slowly(self: Attempt, value: object) -> Any:
+        began.set()
+        go.wait(10)
+        return encode(self, value)
+
+    monkeypatch.setattr(Attempt, "_returned", slowly)
+
+    async def charge() -> list[int]:
+        return list(range(3_000))
+
+    def refund(charge: list[int]) -> None:
+        undone.append(len(charge))
+
+    async def ship(charge: list[int]) -> None:
+        pass
+
+    charging = step(charge)
+    charging.compensate(refund)
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(make_workflow("Charges", {"charge": charging, "ship": ship})())
+        await asyncio.to_thread(began.wait, 10)
+        await run.cancel("enough")
+        async for event in run.events(follow=True):
+            if event.kind == "signal.received":
+                break
+        go.set()
+        result = await run.wait()
+
+    assert ("cancelled", "completed", [3_000]) == (result.status, result.steps["charge"].status, undone)

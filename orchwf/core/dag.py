@@ -247,7 +247,7 @@ class Dag:
             inputs=self.inputs.values(),
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """
         What tells this definition from others, the same in every process: 64 hexadecimal digits.
@@ -255,11 +255,7 @@ class Dag:
         It covers the graph, what decides whether a step runs, the types, and the code of the bodies; not how often
         or how long they are tried.
         """
-        # Not a cached_property: in Python 3.11 all graphs share its lock, and one in a thread would block the others.
-        found: str | None = vars(self).get("_fingerprint")
-        if found is None:
-            found = vars(self)["_fingerprint"] = serialization.fingerprint(self._head, self.nodes.values())
-        return found
+        return serialization.fingerprint(self._head, self.nodes.values())
 
     def to_dict(self) -> dict[str, Any]:
         """The graph as JSON-able values: enough for pictures and comparisons without the code of the workflow."""

@@ -5,6 +5,7 @@ Everything a fresh machine needs to try orchwf or to work on it, with nothing bu
     python3 dev.py test    run every check: style, types, layers, tests, coverage
     python3 dev.py venv    print the path of the environment's Python
     python3 dev.py bench   measure: prints tables of ratios, after a quarter of an hour; --help tells its options
+                           `bench scale` measures a PostgreSQL, `bench predict FILE` says what follows for many workers
 
 Each command makes the environment `.venv` by itself. ORCHWF_VENV names another folder for it.
 """
@@ -200,7 +201,11 @@ CHECKS: dict[str, list[list[str]]] = {
     "style": [["ruff", "check", "."], ["ruff", "format", "--check", "."]],
     "types": [["mypy"], ["pyright", "--pythonpath", str(PYTHON)]],
     "layers": [["lint-imports", "--no-cache", "--no-logo"]],
-    "tests": [["coverage", "run", "-m", "pytest", "-n", PYTEST_WORKERS]],
+    "tests": [
+        ["coverage", "run", "-m", "pytest", "-n", PYTEST_WORKERS, "-m", "not slow"],
+        # What these live through by chance is no measure of what is tested, and takes twice as long if it is traced.
+        ["pytest", "-n", PYTEST_WORKERS, "-m", "slow"],
+    ],
     "coverage": [
         ["coverage", "combine", "--quiet"],
         ["coverage", "report"],
@@ -236,9 +241,14 @@ def venv() -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Run the benchmarks with these arguments."""
-    ensure_environment("cli")
-    return subprocess.run([PYTHON, "-m", "benchmarks", *arguments], cwd=ROOT, check=False).returncode
+    """Run the benchmarks with these arguments: those that the first one names, else those beside SQLite and peers."""
+    module = BENCHMARKS.get(arguments[0]) if arguments else None
+    ensure_environment("dev" if module else "cli")
+    words = [module, *arguments[1:]] if module else ["benchmarks", *arguments]
+    return subprocess.run([PYTHON, "-m", *words], cwd=ROOT, check=False).returncode
+
+
+BENCHMARKS = {"scale": "benchmarks.scale", "predict": "benchmarks.predict"}
 
 
 def _say(text: str) -> None:

@@ -51,13 +51,12 @@ CONTENDERS = (
     Contender("Prefect", "prefect_peer", (), "prefect", _PREFECT),
 )
 
-MEASURES = ("latency", "outputs", "blocking", "waiting", "resume", "compiling", "growth", "importing")
+MEASURES = (
+    "latency", "outputs", "blocking", "waiting", "sleeping", "items", "resume", "compiling", "growth", "importing",
+)  # fmt: skip
 """The modules in `measures`."""
 
-ONCE = ("growth", "waiting")
+ONCE = ("growth", "waiting", "sleeping", "items")
 """Those that take minutes: measured in the first round only. Of the others only their large sizes are."""
 
-GAPS = (
-    Gap("one step for each of 100,000 items", "steps that run once per item are not built yet"),
-    Gap("runs waiting in sleep()", "sleep() is not built yet; what waits above are steps that are to be tried again"),
-)
+GAPS: tuple[Gap, ...] = ()

@@ -78,7 +78,7 @@ def _shapes(results: Results) -> Iterator[Sequence[str]]:
     for shape, name, found in _in_order(results):
         rates = [figure(each, "rate") for each in found]
         cpu = statistics.median(figure(each, "cpu") for each in found)
-        yield shape, name, f"{found[0]['steps']:,}", number(statistics.median(rates)), _spread(rates), number(cpu)
+        yield shape, name, f"{found[0]['steps']:,}", number(statistics.median(rates)), spread(rates), number(cpu)
 
 
 def _ratios(results: Results) -> Iterator[Sequence[str]]:
@@ -101,7 +101,7 @@ def _targets(results: Results) -> Iterator[Sequence[str]]:
             continue
         found = _found(results, target)
         compared = f" / {target.reference}" if target.reference else f", {FIGURES[target.figure]}"
-        cells = (number(statistics.median(found)), _spread(found)) if found else (NONE, NONE)
+        cells = (number(statistics.median(found)), spread(found)) if found else (NONE, NONE)
         verdict = _verdict(statistics.median(found), target.limit, target.better) if found else "not measured"
         yield target.shape, f"{target.contender}{compared}", *cells, _limit(target.limit, target.better), verdict
 
@@ -121,12 +121,13 @@ def _measure(rows: Sequence[Row]) -> Sequence[str]:
         limit = _limit(last.limit, last.better)
         verdict = _verdict(statistics.median(ratios or values), last.limit, last.better)
     reference = number(statistics.median(references)) if references else ""
-    ratio = (number(statistics.median(ratios)), _spread(ratios)) if ratios else ("", "")
+    ratio = (number(statistics.median(ratios)), spread(ratios)) if ratios else ("", "")
     median = number(statistics.median(values))
-    return last.name, median, _spread(values), last.unit, last.reference, reference, *ratio, limit, verdict
+    return last.name, median, spread(values), last.unit, last.reference, reference, *ratio, limit, verdict
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """From the least of these to the greatest."""
     return NONE if len(values) == 1 else f"{number(min(values))} to {number(max(values))}"
 
 

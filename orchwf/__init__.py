@@ -5,10 +5,15 @@ Everything public can be imported from here.
 """
 
 from .blocking import run
-from .context import StepContext, current
+from .client import Client
+from .context import RunContext, StepContext, current
+from .core.caching import Cache
+from .core.children import ChildResult
 from .core.dag import Dag
 from .core.history import StepRecord
+from .core.limits import Mutex, Queue
 from .core.options import Quorum, Retry
+from .core.schedules import ScheduleRecord
 from .core.state import RunStatus, StepStatus
 from .decorators import compile_workflow, make_workflow, step, workflow
 from .errors import (
@@ -16,8 +21,14 @@ from .errors import (
     ConflictError,
     DefinitionError,
     EncodingError,
+    ExecutorError,
+    ExecutorUnavailableError,
+    Finish,
+    InputError,
+    LoopLimitError,
     MissingArgumentError,
     NonRetryable,
+    NotImportableError,
     NotResumableError,
     OrchwfError,
     OrchwfWarning,
@@ -25,50 +36,78 @@ from .errors import (
     RecordedError,
     RetryAfter,
     RunCancelled,
+    RunEndedError,
     RunExistsError,
     RunFailed,
     RunInterruptedError,
     RunNotFoundError,
     RunOwnedError,
     RunPaused,
+    ScheduleNotFoundError,
     Skip,
     StepTimeoutError,
     StoreBusyError,
     StoreError,
+    TooFewItemsError,
     UnknownStepError,
     UnknownWorkflowError,
+    UnpublishedWorkflowError,
     UsageError,
     WaitTimeoutError,
+    WorkerDiedError,
     WorkflowChangedError,
 )
+from .moving import CopyReport, copy_runs
 from .observers.log import configure_logging
-from .orchestrator import Orchestrator, RunPage
-from .ports import RunRecord
+from .orchestrator import Orchestrator
+from .ports import BlobStore, PayloadCodec, RunRecord
+from .runtime.backfill import ScheduledRun
+from .runtime.copying import CopiedRun
 from .runtime.handle import RunHandle
+from .runtime.listing import RunPage
 from .runtime.result import RunResult
+from .runtime.schedule import Schedule
 from .steps import Step
 from .stores import open_store
+from .waits import Signal, Sleep, Subflow, signal, sleep, subflow
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BadOptionError",
+    "BlobStore",
+    "Cache",
+    "ChildResult",
+    "Client",
     "ConflictError",
+    "CopiedRun",
+    "CopyReport",
     "Dag",
     "DefinitionError",
     "EncodingError",
+    "ExecutorError",
+    "ExecutorUnavailableError",
+    "Finish",
+    "InputError",
+    "LoopLimitError",
     "MissingArgumentError",
+    "Mutex",
     "NonRetryable",
+    "NotImportableError",
     "NotResumableError",
     "Orchestrator",
     "OrchwfError",
     "OrchwfWarning",
+    "PayloadCodec",
     "Problem",
+    "Queue",
     "Quorum",
     "RecordedError",
     "Retry",
     "RetryAfter",
     "RunCancelled",
+    "RunContext",
+    "RunEndedError",
     "RunExistsError",
     "RunFailed",
     "RunHandle",
@@ -80,7 +119,13 @@ __all__ = [
     "RunRecord",
     "RunResult",
     "RunStatus",
+    "Schedule",
+    "ScheduleNotFoundError",
+    "ScheduleRecord",
+    "ScheduledRun",
+    "Signal",
     "Skip",
+    "Sleep",
     "Step",
     "StepContext",
     "StepRecord",
@@ -88,17 +133,25 @@ __all__ = [
     "StepTimeoutError",
     "StoreBusyError",
     "StoreError",
+    "Subflow",
+    "TooFewItemsError",
     "UnknownStepError",
     "UnknownWorkflowError",
+    "UnpublishedWorkflowError",
     "UsageError",
     "WaitTimeoutError",
+    "WorkerDiedError",
     "WorkflowChangedError",
     "compile_workflow",
     "configure_logging",
+    "copy_runs",
     "current",
     "make_workflow",
     "open_store",
     "run",
+    "signal",
+    "sleep",
     "step",
+    "subflow",
     "workflow",
 ]

@@ -3,13 +3,14 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
+from .core.limits import Queue
 from .errors import RunError
 from .orchestrator import Orchestrator
-from .ports import Store
+from .ports import BlobStore, Executor, PayloadCodec, Store
 from .runtime.result import RunResult
 
 W = TypeVar("W")
@@ -26,6 +27,11 @@ def run(
     run_id: str | None = None,
     metadata: Mapping[str, object] | None = None,
     tags: Mapping[str, str] | None = None,
+    codec: PayloadCodec | None = None,
+    blobs: str | BlobStore | None = None,
+    queues: Sequence[Queue] = (),
+    executors: Mapping[str, Executor] | None = None,
+    use_cache: bool = True,
 ) -> RunResult[W]:
     """
     Run a workflow, and wait for it.
@@ -39,6 +45,11 @@ def run(
         run_id: Names the run; by default a new id.
         metadata: JSON-able values to keep with it.
         tags: Labels to list it by.
+        codec: With a URL: encrypts or compresses what is stored; see `orchwf.crypto`.
+        blobs: With a URL: where large values are kept; see `open_store`.
+        queues: The queues that its steps name.
+        executors: As of `Orchestrator`.
+        use_cache: As of `Orchestrator.start`.
 
     Raises:
         RunFailed: it failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all.
@@ -47,8 +58,11 @@ def run(
     """
 
     async def whole_run() -> RunResult[W]:
-        async with Orchestrator(store, grace=_GRACE) as orchestrator:
-            return await orchestrator.run(workflow, run_id, metadata=metadata, tags=tags)
+        orchestrator = Orchestrator(
+            store, grace=_GRACE, codec=codec, blobs=blobs, queues=queues, executors=executors
+        )  # fmt: skip
+        async with orchestrator:
+            return await orchestrator.run(workflow, run_id, metadata=metadata, tags=tags, use_cache=use_cache)
 
     try:
         return blocking(whole_run())

@@ -7,22 +7,29 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from .core import references
+from .core.children import ChildResult
 from .core.compiler import compile_draft
 from .core.dag import DAG_ATTRIBUTE
-from .core.drafts import CompensationDraft, StepDraft, WorkflowDraft
+from .core.definition import ForTime
+from .core.drafts import Body, CompensationDraft, StepDraft, WorkflowDraft
 from .core.names import bad_name
 from .core.options import StepOptions
 from .core.parsing import workflow_options
 from .core.references import Condition, Ref
+from .core.types import describe_type
 from .digest import code_digest
 from .errors import DefinitionError, Problem
 from .garbage import collector_paused
 from .inputs import inputs_of, make_fields
 from .introspection import Reader, entrypoint_of, frame_names, location_of, place
-from .steps import CREATED, Step, make_step
+from .steps import CREATED, Declared, Step, make_step
+from .waits import Signal, Sleep, Subflow
 
 AnyStep = Step[Any, ..., Any, Any]
+AnyDeclared = Declared[Any]
 
 _MADE = "__orchwf_made__"
 """Where a class made by `make_workflow` keeps its steps: name -> step."""
@@ -91,6 +98,9 @@ def _lost_steps(cls: type) -> list[Problem]:
         for step in vars(base).get(CREATED, ()):
             if id(step) in present:
                 continue
+            if not step.name:
+                problems.append(_lost_wait(base, step))
+                continue
             name = step.name
             other = location_of(_unwrapped(vars(base).get(name)))
             if name in vars(base):
@@ -106,6 +116,18 @@ def _lost_steps(cls: type) -> list[Problem]:
     return problems
 
 
+def _lost_wait(base: type, declared: AnyDeclared) -> Problem:
+    """The same of a signal or a sleep, which has no name but that of the class for it."""
+    kind = type(declared).__name__.lower()
+    message = f"a {kind} was made in {base.__name__}, but is no attribute of it"
+    hint = "Assign it to a name of the class; of two of the same name the second one replaces the first."
+    return Problem("duplicate-name", "", message, _place_of(declared), hint)
+
+
+def _place_of(declared: AnyDeclared) -> str:
+    return declared.location if isinstance(declared, Signal | Sleep) else location_of(declared)
+
+
 def _unwrapped(value: object) -> object:
     return value.__func__ if isinstance(value, staticmethod) else value
 
@@ -113,9 +135,9 @@ def _unwrapped(value: object) -> object:
 def _reserved(cls: type, location: str) -> list[Problem]:
     problems = []
     for name, value in vars(cls).items():
-        if isinstance(value, Step) and name.startswith("__") and name.endswith("__"):
+        if isinstance(value, Declared) and name.startswith("__") and name.endswith("__"):
             message = f"a step cannot be called {name!r}: Python calls it itself"
-            problems.append(Problem("reserved-name", name, message, location_of(value), "Rename it."))
+            problems.append(Problem("reserved-name", name, message, _place_of(value), "Rename it."))
         elif name == "__init__" and isinstance(value, types.FunctionType) and "__attrs_attrs__" not in vars(cls):
             message = f"{cls.__name__} has an __init__, but a run makes the instance from its inputs"
             hint = "Annotate the inputs as attributes; for more, define __attrs_post_init__."
@@ -123,40 +145,40 @@ def _reserved(cls: type, location: str) -> list[Problem]:
     return problems
 
 
-def _collect(cls: type) -> dict[str, AnyStep]:
+def _collect(cls: type) -> dict[str, AnyDeclared]:
     """
     Attribute -> step, by the rules of attribute look-up, in the order of definition, bases first.
 
     What overrides a step without being decorated becomes a step with the same options, and the class gets it.
     """
     found: dict[str, object] = {}
-    overridden: dict[str, AnyStep] = {}
+    overridden: dict[str, AnyDeclared] = {}
     for base in reversed(cls.__mro__[:-1]):
         for name, value in {**vars(base), **vars(base).get(_MADE, {})}.items():
             found[name] = value
-            if isinstance(inner := _unwrapped(value), Step):
+            if isinstance(inner := _unwrapped(value), Declared):
                 overridden[name] = inner
-    steps: dict[str, AnyStep] = {}
+    steps: dict[str, AnyDeclared] = {}
     for name, value in found.items():
-        if isinstance(value, Step):
+        if isinstance(value, Declared):
             steps[name] = value
         elif name in overridden:
             steps[name] = _as_step(cls, name, value, overridden[name])
     return steps
 
 
-def _as_step(cls: type, name: str, value: Any, base: AnyStep) -> AnyStep:
+def _as_step(cls: type, name: str, value: Any, base: AnyDeclared) -> AnyStep:
     if isinstance(value, staticmethod) and isinstance(value.__func__, Step):
         step: AnyStep = Step(staticmethod(value.__func__.function), base.options, base.problems)
     else:
-        step = Step(value, base.options)
+        step = base.with_function(value) if isinstance(base, Step) else Step(value, base.options)
     step.compensation = base.compensation
     step.__set_name__(cls, name)
     setattr(cls, name, step)
     return step
 
 
-def _aliases(cls: type, collected: Mapping[str, AnyStep]) -> list[Problem]:
+def _aliases(cls: type, collected: Mapping[str, AnyDeclared]) -> list[Problem]:
     """One step under two names of a class: it would run twice, and nobody could tell which output is meant."""
     first: dict[int, str] = {}
     problems = []
@@ -165,20 +187,28 @@ def _aliases(cls: type, collected: Mapping[str, AnyStep]) -> list[Problem]:
         if other != name and step.owner is not None:
             message = f"{name!r} is the step {other!r} again"
             hint = f"Make it a step of its own:  {name} = step({other}.function)"
-            problems.append(Problem("duplicate-name", name, message, location_of(step), hint))
+            if not isinstance(step, Step):
+                kind = type(step).__name__.lower()
+                message, hint = (
+                    f"{name!r} is the {kind} {other!r} again",
+                    f"Make it one of its own:  {name} = {kind}(...)",
+                )
+            problems.append(Problem("duplicate-name", name, message, _place_of(step), hint))
     return problems
 
 
-def _is_method(step: AnyStep) -> bool:
+def _is_method(step: AnyDeclared) -> bool:
     # A step without an owner is one of `make_workflow`, which this class inherits.
     return step.owner is not None and not step.is_static
 
 
-def _node_name(attribute: str, step: AnyStep) -> str:
+def _node_name(attribute: str, step: AnyDeclared) -> str:
     return step.name if step.owner is not None else attribute
 
 
-def _draft(step: AnyStep, name: str, reader: Reader, cls: type | None) -> StepDraft:
+def _draft(step: AnyDeclared, name: str, reader: Reader, cls: type | None) -> StepDraft:
+    if not isinstance(step, Step):
+        return _wait_draft(step, name, cls)
     is_method = cls is not None and _is_method(step)
     body = reader.body(step.function, is_method=is_method)
     step.is_compiled = True
@@ -194,14 +224,63 @@ def _draft(step: AnyStep, name: str, reader: Reader, cls: type | None) -> StepDr
             options=step.compensation.options,
             problems=step.compensation.problems,
         )
+    waits = None
+    if isinstance(step, Subflow):
+        problems += _not_a_workflow(name, body, cls)
+        waits = step.waits(body.returns if isinstance(body.returns, type) else None)
+        body = attrs.evolve(body, returns=ChildResult)
     own = _own_functions(step.options)
     if compensation is not None:
         own.append(compensation.body.function)
     digest = functools.cache(functools.partial(_digest_of_all, body.digest, own, cls)) if own else None
     return StepDraft(
         name=name, body=body, options=step.options, attribute=step.attribute, problems=tuple(problems), digest=digest,
-        compensation=compensation,
+        compensation=compensation, waits=waits,
     )  # fmt: skip
+
+
+def _wait_draft(declared: AnyDeclared, name: str, cls: type | None) -> StepDraft:
+    """A signal or a sleep: what has no body of its own."""
+    declared.is_compiled = True
+    if not isinstance(declared, Signal | Sleep):
+        message = f"a workflow has steps, signals and sleeps, not {declared!r}"
+        raise DefinitionError(name, [Problem("not-a-function", name, message)])
+    waits, wrong = declared.waits(name, "" if cls is None else cls.__module__)
+    problems = [
+        Problem(each.code, name, f"{waits.kind} {name!r}: {each.message}", declared.location, each.hint)
+        for each in (*declared.problems, *wrong)
+    ]
+    own = _own_functions(declared.options)
+    own += [waits.until] if isinstance(waits, ForTime) and callable(waits.until) else []
+    digest = functools.cache(functools.partial(_digest_of_all, str, own, cls)) if own else str
+    body = Body(function=_no_body, takes_self=False, returns=declared.returns, location=declared.location)
+    return StepDraft(
+        name=name, body=body, options=declared.options, attribute=declared.attribute, problems=tuple(problems),
+        digest=digest, waits=waits,
+    )  # fmt: skip
+
+
+def _no_body() -> None:
+    """What waits for something outside has no body."""
+
+
+def _not_a_workflow(name: str, body: Body, cls: type | None) -> list[Problem]:
+    """The problem of a subflow that does not say which workflow it gives."""
+    hint = "Annotate what it returns with the class:  def ship(self, ...) -> Shipping: return Shipping(...)"
+    given, is_class = body.returns, isinstance(body.returns, type)
+    is_unresolved = any(parameter == "return" for parameter, _ in body.unresolved)
+    if body.is_stream:
+        message = f"subflow {name!r} is a generator, but starts one run"
+    # A workflow that starts runs of its own kind is not compiled yet, and its name may not be bound.
+    elif body.problems or is_unresolved or given is cls or (is_class and hasattr(given, DAG_ATTRIBUTE)):
+        return []
+    elif is_class and vars(given).get(CREATED):
+        message = f"subflow {name!r} gives {given.__name__}, which is not a workflow"
+        hint = f"Decorate {given.__name__} with @workflow."
+    else:
+        shown = describe_type(given)
+        message = f"subflow {name!r} does not say which workflow it gives" + (f", but {shown}" if shown else "")
+    return [Problem("bad-option", name, message, body.location, hint)]
 
 
 def _present(function: Any, cls: type | None) -> Any:
@@ -214,13 +293,14 @@ def _present(function: Any, cls: type | None) -> Any:
 
 
 def _own_functions(options: StepOptions) -> list[Callable[..., object]]:
-    """The functions of the user's that decide whether the step runs."""
+    """The functions of the user's that decide whether, or how often, the step runs."""
+    own = [each for each in (options.until, options.item_key) if each is not None]
     if options.when is None:
-        return []
+        return own
     if not isinstance(options.when, Condition):
-        return [options.when]
+        return [*own, options.when]
     predicates = [test.predicate for test in options.when.tests()]
-    return [each for each in predicates if getattr(each, "__module__", "") != references.__name__]
+    return [*own, *(each for each in predicates if getattr(each, "__module__", "") != references.__name__)]
 
 
 def _digest_of_all(body: Callable[[], str], own: Sequence[Callable[..., object]], cls: type | None) -> str:
@@ -228,7 +308,7 @@ def _digest_of_all(body: Callable[[], str], own: Sequence[Callable[..., object]]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _finder(cls: type, collected: Mapping[str, AnyStep]) -> Callable[[Ref[Any]], str | None]:
+def _finder(cls: type, collected: Mapping[str, AnyDeclared]) -> Callable[[Ref[Any]], str | None]:
     """What a reference means in this class: what it has now under the name that the reference had in its class."""
     names = {id(step): _node_name(attribute, step) for attribute, step in reversed(list(collected.items()))}
     by_name = set(names.values())
@@ -237,7 +317,7 @@ def _finder(cls: type, collected: Mapping[str, AnyStep]) -> Callable[[Ref[Any]],
     def find(ref: Ref[Any]) -> str | None:
         if id(ref) in names:
             return names[id(ref)]
-        if not isinstance(ref, Step):
+        if not isinstance(ref, Declared):
             return None
         if ref.owner in mro and ref.attribute in collected:
             return _node_name(ref.attribute, collected[ref.attribute])
@@ -249,7 +329,7 @@ def _finder(cls: type, collected: Mapping[str, AnyStep]) -> Callable[[Ref[Any]],
 @collector_paused()
 def compile_functions(
     name: str,
-    steps: Sequence[Callable[..., Any]] | Mapping[str, Callable[..., Any]],
+    steps: Sequence[Callable[..., Any] | AnyDeclared] | Mapping[str, Callable[..., Any] | AnyDeclared],
     inputs: Mapping[str, Any],
     given: Mapping[str, object],
     frame: types.FrameType,
@@ -285,7 +365,7 @@ def compile_functions(
         if id(ref) in by_id:
             return by_id[id(ref)]
         # A step of the same name will do: names are what generated graphs are made by.
-        return ref.name if isinstance(ref, Step) and ref.owner is None and ref.name in keys else None
+        return ref.name if isinstance(ref, Declared) and ref.owner is None and ref.name in keys else None
 
     return _finish(cls, options, drafts, find, problems, frame)
 
@@ -322,24 +402,30 @@ def _declare(cls: type, inputs: Mapping[str, Any], location: str) -> list[Proble
     return problems
 
 
-def _named_step(item: tuple[str, Any]) -> tuple[str, AnyStep]:
+def _named_step(item: tuple[str, Any]) -> tuple[str, AnyDeclared]:
     name, function = item
-    step: AnyStep = function if isinstance(function, Step) else make_step(function, {})
+    step: AnyDeclared = function if isinstance(function, Declared) else make_step(function, {})
     return (
         (name, step) if isinstance(name, str) else _misnamed(str(name), step, Problem("bad-option", "", bad_name(name)))
     )
 
 
-def _misnamed(name: str, step: AnyStep, problem: Problem) -> tuple[str, AnyStep]:
+def _misnamed(name: str, step: AnyDeclared, problem: Problem) -> tuple[str, AnyDeclared]:
     """The step under a name that says what it is, with the problem that it has none of its own."""
-    wrong: AnyStep = Step(step.function, step.options, (*step.problems, problem))
-    wrong.compensation = step.compensation
+    wrong = step.copy()
+    wrong.problems = (*wrong.problems, problem)
     wrong.name = name
     return name, wrong
 
 
-def _own_name(function: Any) -> tuple[str, AnyStep]:
-    step: AnyStep = function if isinstance(function, Step) else make_step(function, {})
+def _own_name(function: Any) -> tuple[str, AnyDeclared]:
+    step: AnyDeclared = function if isinstance(function, Declared) else make_step(function, {})
+    if not isinstance(step, Step):
+        if step.name:
+            return step.name, step
+        kind = type(step).__name__.lower()
+        hint = f"Give it one:  {kind}(..., name='wait'), or use a mapping {{name: {kind}(...)}}."
+        return _misnamed(f"<{kind}>", step, Problem("bad-option", "", "it has no name", hint=hint))
     if step.name in ("", "<lambda>"):
         hint = "Give it one:  step(name='load')(function), or use a mapping {name: function}."
         problem = Problem("not-a-function", "", "its function has no name", hint=hint)
@@ -347,7 +433,7 @@ def _own_name(function: Any) -> tuple[str, AnyStep]:
     return step.name, step
 
 
-def _expose(cls: type, pairs: Sequence[tuple[str, AnyStep]]) -> None:
+def _expose(cls: type, pairs: Sequence[tuple[str, AnyDeclared]]) -> None:
     """Make steps attributes of their class where they can be; in any case they are found by name."""
     setattr(cls, _MADE, dict(pairs))
     taken = {*cls.__annotations__, *dir(cls), *dir(type(cls))}
@@ -357,7 +443,6 @@ def _expose(cls: type, pairs: Sequence[tuple[str, AnyStep]]) -> None:
         taken.add(name)
         shown = step
         if name != step.name:
-            shown = Step(step.function, step.options, step.problems)
-            shown.compensation = step.compensation
+            shown = step.copy()
             shown.name = name
         setattr(cls, name, shown)

@@ -23,12 +23,14 @@ class _Line:
     """
     What a body has told of its progress, and whether it was told to end.
 
-    `tell` hears of each heartbeat before its progress is kept, and may refuse it.
+    `tell` hears of each heartbeat before its progress is kept, and may refuse it. `ask` says, in another process than
+    the orchestrator's, whether it was told to end.
     """
 
     is_cancelled: bool = False
     last: Any = None
     tell: Callable[[object], None] | None = None
+    ask: Callable[[], bool] | None = None
 
     def beat(self, progress: object) -> None:
         if self.tell is not None:
@@ -88,8 +90,14 @@ class StepContext:
     @property
     def idempotency_key(self) -> str:
         """The same in every attempt of this step, and in no other step or run: for services that know such keys."""
-        parts = [self.run_id, self.step, *([self.item] if self.item is not None else [])]
-        return "/".join([*parts, "compensation"] if self.compensates else parts)
+        return f"{self.step_key}/compensation" if self.compensates else self.step_key
+
+    @property
+    def step_key(self) -> str:
+        """
+        The `idempotency_key` of the step itself, also in its compensation: what is to be undone is known by that.
+        """
+        return "/".join([self.run_id, self.step, *([self.item] if self.item is not None else [])])
 
     @property
     def cancelled(self) -> bool:
@@ -98,11 +106,11 @@ class StepContext:
 
         A coroutine is cancelled anyway; a plain function, whose thread cannot be stopped, may look here and return.
         """
-        return self._line.is_cancelled
+        return self._line.is_cancelled or (self._line.ask is not None and self._line.ask())
 
-    def listen(self, tell: Callable[[object], None], last: Any) -> None:
+    def listen(self, tell: Callable[[object], None], last: Any, ask: Callable[[], bool] | None = None) -> None:
         """Be told of heartbeats from now on; `last` is what an attempt before told last. The engine calls it."""
-        self._line.tell, self._line.last = tell, last
+        self._line.tell, self._line.last, self._line.ask = tell, last, ask
 
     def cancel(self) -> None:
         """Make `cancelled` true. The engine calls it; in a test it shows how a body gives up."""
@@ -116,6 +124,26 @@ class StepContext:
         It is silent until the application configures logging.
         """
         return _step_logger(self)
+
+
+@attrs.frozen(kw_only=True)
+class RunContext:
+    """
+    A run that is executed here, as `around_run` of a middleware sees it.
+
+    Attributes:
+        run_id: The run.
+        workflow: The name of its workflow.
+        inputs: The instance of the workflow, with its inputs.
+        metadata: What the caller gave along.
+        tags: The labels of the run.
+    """
+
+    run_id: str
+    workflow: str
+    inputs: Any
+    metadata: Mapping[str, object]
+    tags: Mapping[str, str]
 
 
 def _step_logger(context: StepContext) -> "structlog.stdlib.BoundLogger":

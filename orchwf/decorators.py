@@ -1,17 +1,19 @@
 """How workflows are written: `@step`, `@workflow`, `make_workflow`."""
 
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unpack, dataclass_transform, overload
 
 import attrs
 
 from .collection import compile_class, compile_functions
+from .core.caching import Cache
 from .core.dag import Dag, dag_of
+from .core.limits import Mutex, Queue
 from .core.options import Duration, OnChange, Quorum, Retry
 from .core.references import Condition, Ref
 from .errors import DefinitionError, Problem
-from .steps import Free, make_step
+from .steps import Declared, Free, make_step
 from .steps import Step as Step
 
 S = TypeVar("S")
@@ -20,6 +22,10 @@ T = TypeVar("T")
 
 Dependencies = Ref[Any] | str | Sequence[Ref[Any] | str] | Mapping[str, Any]
 """A node, its name, several of them, or `{parameter: up.result}`."""
+
+
+Buildable = Callable[..., Any] | Declared[Any]
+"""What `make_workflow` takes for a node."""
 
 
 class StepKeywords(TypedDict, total=False):
@@ -34,12 +40,22 @@ class StepKeywords(TypedDict, total=False):
     when: Condition | Callable[[Any], object] | None
     join: Literal["all", "any", "first", "settled"] | Quorum
     cancel_rest: bool
-    executor: Literal["auto"]
+    max_parallel: int | None
+    tolerate: float | None
+    need: int | None
+    item_key: Callable[[Any], object] | None
+    until: Callable[[Any], object] | None
+    max_iterations: int | None
+    executor: str
+    resources: Mapping[str, float]
     heartbeat_timeout: Duration | None
     delivery: Literal["at_least_once", "at_most_once"]
     on_exhausted: Literal["fail", "pause"]
     tags: Sequence[str]
     name: str
+    queue: str | Queue | None
+    mutex: str | Mutex | Callable[[Any], str] | None
+    cache: Cache | None
 
 
 class WorkflowKeywords(TypedDict, total=False):
@@ -63,23 +79,39 @@ class MadeKeywords(TypedDict, total=False):
     tags: Sequence[str]
 
 
+# What an overload gives holds no Any: of a step that does mypy would take `.each` for Any, too.
+
+
 class StepDecorator:
     """What `@step(...)` with options gives: it makes a step of the function below it."""
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self._options = options
 
-    # A method fits what is said of functions, too, and a coroutine is a value: the first that fits is meant.
+    # A method fits what is said of functions, too, and a coroutine, or a generator, is a value: the first that fits is
+    # meant. What a generator gives is a list to who reads all of it.
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[Concatenate[S, P], Coroutine[Any, Any, T]], /
-    ) -> Step[S, P, Coroutine[Any, Any, T], T]: ...
+    ) -> Step[S, P, Coroutine[object, None, T], T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[S, P], Iterator[T]], /
+    ) -> Step[S, P, Iterator[T], list[T]]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[S, P], AsyncIterator[T]], /
+    ) -> Step[S, P, AsyncIterator[T], list[T]]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[S, P], T], /) -> Step[S, P, T, T]: ...
     @overload
     def __call__(
         self, function: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> Step[Free, P, Coroutine[Any, Any, T], T]: ...
+    ) -> Step[Free, P, Coroutine[object, None, T], T]: ...
+    @overload
+    def __call__(self, function: Callable[P, Iterator[T]], /) -> Step[Free, P, Iterator[T], list[T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, AsyncIterator[T]], /) -> Step[Free, P, AsyncIterator[T], list[T]]: ...
     @overload
     def __call__(self, function: Callable[P, T], /) -> Step[Free, P, T, T]: ...
     def __call__(self, function: Any, /) -> Any:
@@ -90,13 +122,29 @@ class StepDecorator:
 @overload
 def step(  # type: ignore[overload-overlap]
     function: Callable[Concatenate[S, P], Coroutine[Any, Any, T]], /, **options: Unpack[StepKeywords]
-) -> Step[S, P, Coroutine[Any, Any, T], T]: ...
+) -> Step[S, P, Coroutine[object, None, T], T]: ...
+@overload
+def step(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[S, P], Iterator[T]], /, **options: Unpack[StepKeywords]
+) -> Step[S, P, Iterator[T], list[T]]: ...
+@overload
+def step(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[S, P], AsyncIterator[T]], /, **options: Unpack[StepKeywords]
+) -> Step[S, P, AsyncIterator[T], list[T]]: ...
 @overload
 def step(function: Callable[Concatenate[S, P], T], /, **options: Unpack[StepKeywords]) -> Step[S, P, T, T]: ...
 @overload
 def step(
     function: Callable[P, Coroutine[Any, Any, T]], /, **options: Unpack[StepKeywords]
-) -> Step[Free, P, Coroutine[Any, Any, T], T]: ...
+) -> Step[Free, P, Coroutine[object, None, T], T]: ...
+@overload
+def step(
+    function: Callable[P, Iterator[T]], /, **options: Unpack[StepKeywords]
+) -> Step[Free, P, Iterator[T], list[T]]: ...
+@overload
+def step(
+    function: Callable[P, AsyncIterator[T]], /, **options: Unpack[StepKeywords]
+) -> Step[Free, P, AsyncIterator[T], list[T]]: ...
 @overload
 def step(function: Callable[P, T], /, **options: Unpack[StepKeywords]) -> Step[Free, P, T, T]: ...
 @overload
@@ -145,7 +193,7 @@ def workflow(cls: Any = None, /, **options: Any) -> Any:
 
 def make_workflow(
     name: str,
-    steps: Sequence[Callable[..., Any]] | Mapping[str, Callable[..., Any]],
+    steps: Sequence[Buildable] | Mapping[str, Buildable],
     inputs: Mapping[str, Any] | None = None,
     version: str = "1",
     **options: Unpack[MadeKeywords],
@@ -155,8 +203,8 @@ def make_workflow(
 
     Args:
         name: The name of the class.
-        steps: Steps and functions, or name -> step or function. Their functions take no `self`, and their names need
-            not be identifiers.
+        steps: Steps, functions, signals and sleeps, or name -> any of these. Their functions take no `self`, and their
+            names need not be identifiers.
         inputs: Name -> type, or name -> (type, default).
         version: As of `@workflow`, and so are the options; `description` is the docstring.
 

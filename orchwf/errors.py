@@ -14,8 +14,12 @@ Every error that orchwf raises, in one tree.
     │   ├── RunExistsError
     │   ├── RunOwnedError            another living process has the run
     │   ├── NotResumableError
+    │   ├── RunEndedError            it is too late to say something to the run
+    │   ├── ScheduleNotFoundError    (also a LookupError)
     │   ├── WorkflowChangedError     the graph is not the one the run was started with
-    │   └── UnknownWorkflowError     (also a LookupError)
+    │   ├── UnknownWorkflowError     (also a LookupError)
+    │   ├── UnpublishedWorkflowError nothing is known in the store of the workflow of this name (also a LookupError)
+    │   └── InputError               a run cannot begin with these inputs
     ├── RunError                 how a run ended
     │   ├── RunFailed
     │   ├── RunCancelled
@@ -23,7 +27,13 @@ Every error that orchwf raises, in one tree.
     │   ├── RunInterruptedError      not at all: its orchestrator was closed before, and it can be resumed
     │   └── WaitTimeoutError         not yet: somebody waited no longer (also a TimeoutError)
     ├── StepTimeoutError         an attempt, or all of them together, took too long (also a TimeoutError)
+    ├── LoopLimitError           a loop did not settle
+    ├── TooFewItemsError         of a step that runs once per item too few completed
     ├── RecordedError            what a body raised in another process, rebuilt from the log
+    ├── ExecutorError            the operator: what was to run a body elsewhere did not do so
+    │   ├── WorkerDiedError          the process that ran the body has died, or was taken away from it
+    │   ├── ExecutorUnavailableError it cannot be reached, or was lost while a body ran
+    │   └── NotImportableError       a worker cannot import the workflow, or has other code of it than is here
     ├── StoreError               the operator: the store cannot be used
     │   ├── StoreBusyError           another process holds its lock: try again
     │   └── ConflictError            somebody else wrote to this run: this process is not its owner
@@ -32,7 +42,8 @@ Every error that orchwf raises, in one tree.
     └── StepControl              raised by bodies to steer their step
         ├── RetryAfter
         ├── NonRetryable
-        └── Skip
+        ├── Skip
+        └── Finish
 """
 
 import shlex
@@ -177,6 +188,23 @@ class NotResumableError(UsageError):
         super().__init__(f"run {run_id!r} is {status}{undone}: there is nothing to resume; {way_out}")
 
 
+class RunEndedError(UsageError):
+    """The run has ended, and hears nothing any more."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        self.run_id = run_id
+        self.status = status
+        super().__init__(f"run {run_id!r} is {status}: what is said to it now comes too late; nothing was sent")
+
+
+class ScheduleNotFoundError(UsageError, LookupError):
+    """The store has no schedule of this name."""
+
+    def __init__(self, name: str, store: str, hint: str = "") -> None:
+        self.name = name
+        super().__init__(f"there is no schedule {name!r} in {store}{f'. {hint}' if hint else ''}")
+
+
 class WorkflowChangedError(UsageError):
     """The graph of the workflow is not the one that the run was started with."""
 
@@ -210,6 +238,27 @@ class UnknownWorkflowError(UsageError, LookupError):
         )
 
 
+class UnpublishedWorkflowError(UsageError, LookupError):
+    """The store does not know a workflow of this name, so that no run of it can be started without its class."""
+
+    def __init__(self, workflow: str, store: str, hint: str = "") -> None:
+        self.workflow = workflow
+        super().__init__(
+            f"no workflow {workflow!r} is known in {store}. {f'{hint} ' if hint else ''}"
+            "It is known as soon as a process serves it: orchwf worker FILE.py, or "
+            "Orchestrator(..., workflows=[...]); or start an instance of its class"
+        )
+
+
+class InputError(UsageError):
+    """A run of a workflow cannot begin with these inputs; `problems` says of each what is wrong with it."""
+
+    def __init__(self, workflow: str, problems: Sequence[str]) -> None:
+        self.workflow = workflow
+        self.problems = tuple(problems)
+        super().__init__(f"{workflow} cannot be started: {'; '.join(problems)}")
+
+
 class RunError(OrchwfError):
     """How a run ended, where it did not complete."""
 
@@ -228,6 +277,13 @@ def command_line(command: str, run_id: str, store: str = "", options: Sequence[s
     """
     run = [*options, "--", run_id] if run_id.startswith("-") else [run_id, *options]
     return shlex.join(["orchwf", command, *(["--store", store] if store else []), *run])
+
+
+def send_command(run_id: str, store: str, signal: str, payload: str) -> str:
+    """What to type to send a signal to a run; `payload` is empty if it holds nothing."""
+    words = [run_id, signal, *([payload] if payload else [])]
+    separator = ["--"] if any(word.startswith("-") for word in words) else []
+    return shlex.join(["orchwf", "send", *(["--store", store] if store else []), *separator, *words])
 
 
 def resume_command(run_id: str, store: str = "", answer: str = "", steps: Sequence[str] = ()) -> str:
@@ -311,6 +367,14 @@ class StepTimeoutError(OrchwfError, TimeoutError):
     """An attempt took longer than its step's `timeout`, or all attempts together than its `total_timeout`."""
 
 
+class LoopLimitError(OrchwfError):
+    """A loop did not settle in as many iterations as it may have."""
+
+
+class TooFewItemsError(OrchwfError):
+    """Of the items of a step fewer completed than it needs."""
+
+
 class RecordedError(OrchwfError):
     """
     What a body raised, rebuilt from the log: in another process, or after a restart.
@@ -323,6 +387,36 @@ class RecordedError(OrchwfError):
         self.message = message
         self.traceback = traceback
         super().__init__(f"{type_name}: {message}" if message else type_name)
+
+
+class ExecutorError(OrchwfError):
+    """
+    An executor did not run a body to its end; the retry policy of the step sees it as if the body had raised it.
+
+    `executor` is its name, `runs_on` whether the body may have begun: what it does outside may have happened, or may
+    yet. Then a step with `delivery="at_most_once"` is not tried again.
+    """
+
+    def __init__(self, executor: str, message: str, *, runs_on: bool = False) -> None:
+        self.executor = executor
+        self.runs_on = runs_on
+        super().__init__(f"executor {executor!r}: {message}")
+
+
+class WorkerDiedError(ExecutorError):
+    """The process that ran the body has died, or was taken away from it: `reason` says how, as far as is known."""
+
+    def __init__(self, executor: str, call: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(executor, f"the worker that ran {call} {reason}", runs_on=True)
+
+
+class ExecutorUnavailableError(ExecutorError):
+    """The executor cannot be reached or started, or was lost while the body ran; it is asked again next time."""
+
+
+class NotImportableError(ExecutorError):
+    """A worker cannot import the workflow, or what it imports is not what is here; the body has not begun."""
 
 
 class StoreError(OrchwfError):
@@ -383,6 +477,14 @@ class Skip(StepControl):
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
         super().__init__(reason or "the step skipped itself")
+
+
+class Finish(StepControl):
+    """The run has come to its end with this step, whose output is `output`: all else is cancelled."""
+
+    def __init__(self, output: object = None) -> None:
+        self.output = output
+        super().__init__("the step ended the run")
 
 
 class OrchwfWarning(UserWarning):

@@ -68,13 +68,16 @@ class Reader:
         hints = Hints(function, self._names)
         read = tuple(_parameter(each, hints) for each in named if not _is_variadic(each))
         returns = hints.resolve("return", signature.return_annotation)
-        is_async = gives_coroutine(function)
+        is_async, is_stream = gives_coroutine(function), is_generator(function)
+        if is_stream:
+            is_async, returns = inspect.isasyncgenfunction(_called(function)), _list_of_items(returns)
         if typing.get_origin(returns) in (collections.abc.Coroutine, collections.abc.Awaitable):
             is_async, returns = True, typing.get_args(returns)[-1]
         return Body(
             function=function,
             takes_self=has_self,
             is_async=is_async,
+            is_stream=is_stream,
             parameters=read,
             gathers=next((each.name for each in named if each.kind is each.VAR_KEYWORD), ""),
             returns=returns,
@@ -143,7 +146,7 @@ def why_not_a_step(function: object) -> tuple[str, str] | None:
     match function:
         case type():
             if hasattr(function, "__orchwf_dag__"):
-                return "is a workflow; workflows as steps are not yet in this release", "Run it in a body of its own."
+                return "is a workflow, not a function", "Return an instance of it from a method with @subflow."
             return "is a class, not a function", "Decorate a method, or a function that makes the instance."
         case property():
             return "is a property, not a function", "Drop @property: in a run its value comes as an output."
@@ -153,9 +156,6 @@ def why_not_a_step(function: object) -> tuple[str, str] | None:
             return f"is a {type(function).__name__}, not a function", "Wrap it in a function."
     if not callable(function):
         return f"is {type(function).__name__}, not a function", "Decorate a function."
-    inner = _called(function)
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        return "is a generator: its items would be lost", "Return them as a list."
     return None
 
 
@@ -166,6 +166,18 @@ def _called(function: Any) -> Any:
     if inspect.isroutine(function) or isinstance(function, type):
         return function
     return getattr(type(function), "__call__", function)  # noqa: B004  It is looked up as Python does when it calls.
+
+
+def is_generator(function: Callable[..., object]) -> bool:
+    """Whether calling it gives a generator, plain or asynchronous."""
+    called = _called(function)
+    return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+
+
+def _list_of_items(annotation: Any) -> Any:
+    """The list of what a generator with this annotation gives."""
+    arguments = typing.get_args(annotation)
+    return list[arguments[0]] if arguments else UNKNOWN  # type: ignore[valid-type]
 
 
 def gives_coroutine(function: Callable[..., object]) -> bool:

@@ -4,12 +4,13 @@ import inspect
 import types
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 import attrs
 
 from .core.dag import DAG_ATTRIBUTE, Dag
-from .core.definition import FromContext, FromInput, FromStep, Node
+from .core.definition import FromAll, FromChild, FromEach, FromInput, FromStep, Node
+from .core.limits import Mutex, Queue
 from .core.options import Duration, Retry, StepOptions
 from .core.parsing import compensation_options, step_options
 from .core.references import Ref, Source
@@ -23,6 +24,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Q = ParamSpec("Q")
 C = TypeVar("C", bound=Coroutine[Any, Any, None] | None)
+S_contra = TypeVar("S_contra", contravariant=True)
+C_co = TypeVar("C_co", bound=Coroutine[Any, Any, None] | None, covariant=True)
 
 CREATED = "__orchwf_created__"
 """Where the body of a class remembers the steps that were made in it."""
@@ -30,6 +33,12 @@ CREATED = "__orchwf_created__"
 
 class Free:
     """Stands, for type checkers, where a step has no instance to be called on."""
+
+
+class UndoneByKey(Protocol[S_contra, C_co]):
+    """How a step is undone of which nothing has to be known but its key."""
+
+    def __call__(self, instance: S_contra, /, *, ctx: Any) -> C_co: ...
 
 
 @attrs.frozen(eq=False)
@@ -41,22 +50,51 @@ class Compensation:
     problems: tuple[Problem, ...] = ()
 
 
-class Step(Ref[T_co], Generic[S, P, R, T_co]):
+class Declared(Ref[T_co]):
+    """
+    What the body of a workflow class declares: a step, a signal, a sleep, a subflow.
+
+    Attributes:
+        name: Its name in the workflow.
+        options: What it was given, checked.
+        problems: What is wrong with that; reported when the class is compiled.
+        compensation: How it is undone; None if it is not.
+        attribute: What the class calls it; empty if it belongs to none.
+        owner: The class in whose body it stands; None if there is none.
+        is_static: Whether it has no use for an instance.
+        is_compiled: Whether a workflow was made with it: from then on it must not change.
+    """
+
+    is_static = True
+
+    def __init__(self, name: str, options: StepOptions, problems: tuple[Problem, ...] = ()) -> None:
+        self.options = options
+        self.problems = problems
+        self.compensation: Compensation | None = None
+        self.attribute = ""
+        self.owner: type | None = None
+        self.is_compiled = False
+        self.name = options.name or name
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        # The first class that has it is its owner; another one may have it under a second name.
+        if self.owner is None:
+            self.owner, self.attribute = owner, attribute
+            self.name = self.options.name or attribute
+
+    def copy(self) -> "Declared[T_co]":
+        """The same once more, for another place."""
+        raise NotImplementedError
+
+
+class Step(Declared[T_co], Generic[S, P, R, T_co]):
     """
     A step as it was written: what `@step` gives, and `Fulfilment.charge` is.
 
     Called, it runs the body and nothing else.
 
     Attributes:
-        name: Its name in the workflow.
         function: The body.
-        options: What `@step(...)` was given, checked.
-        problems: What is wrong with that; reported when the class is compiled.
-        compensation: How it is undone; None if it is not.
-        attribute: What the class calls it; empty if it belongs to none.
-        owner: The class in whose body it stands; None if there is none.
-        is_static: Whether the body is never called with an instance.
-        is_compiled: Whether a workflow was made with it: from then on it must not change.
     """
 
     def __init__(
@@ -67,13 +105,7 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
     ) -> None:
         self.is_static = isinstance(function, staticmethod)
         self.function: Callable[..., R] = function.__func__ if isinstance(function, staticmethod) else function
-        self.options = options
-        self.problems = problems
-        self.compensation: Compensation | None = None
-        self.attribute = ""
-        self.owner: type | None = None
-        self.is_compiled = False
-        self.name = options.name or str(getattr(self.function, "__name__", ""))
+        super().__init__(str(getattr(self.function, "__name__", "")), options, problems)
         # What tools look for in a function.
         self.__name__ = self.name
         self.__qualname__ = getattr(self.function, "__qualname__", self.name)
@@ -84,11 +116,18 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
             self.__isabstractmethod__ = True
 
     def __set_name__(self, owner: type, attribute: str) -> None:
-        # The first class that has it is its owner; another one may have it under a second name.
         if self.owner is None:
-            self.owner, self.attribute = owner, attribute
-            self.name = self.options.name or attribute
+            super().__set_name__(owner, attribute)
             self.__name__, self.__qualname__ = attribute, f"{owner.__qualname__}.{attribute}"
+
+    def with_function(self, function: Any) -> "Step[Any, ..., Any, Any]":
+        """The same step with another body, for a class that overrides it."""
+        return type(self)(function, self.options, self.problems)
+
+    def copy(self) -> "Step[S, P, R, T_co]":
+        again = type(self)(self.function, self.options, self.problems)
+        again.compensation = self.compensation
+        return again
 
     def __repr__(self) -> str:
         return f"<Step {self.__qualname__}>"
@@ -117,8 +156,17 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
     @overload
     def compensate(self, function: Callable[[S], C], /) -> Callable[[S], C]: ...
     @overload
+    def compensate(self, function: UndoneByKey[S, C], /) -> Callable[Concatenate[S, ...], C]: ...
+    @overload
     def compensate(
-        self, /, *, retries: int | Retry = ..., timeout: Duration | None = ..., total_timeout: Duration | None = ...
+        self,
+        /,
+        *,
+        retries: int | Retry = ...,
+        timeout: Duration | None = ...,
+        total_timeout: Duration | None = ...,
+        queue: str | Queue | None = ...,
+        mutex: str | Mutex | Callable[[Any], str] | None = ...,
     ) -> "CompensationDecorator[S, T_co]": ...
     def compensate(self, function: Any = None, /, **options: Any) -> Any:
         """
@@ -130,6 +178,7 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
         Args:
             retries: How often to try again: a number, or a `Retry`.
             timeout, total_timeout: The limits of one attempt, and of all together: durations.
+            queue, mutex: As of `@step`; those of the step do not count for undoing it.
 
         Raises:
             DefinitionError: the step belongs to a workflow that is compiled already.
@@ -200,11 +249,17 @@ class Step(Ref[T_co], Generic[S, P, R, T_co]):
         for argument in node.arguments if node is not None else ():
             if argument.parameter == parameter:
                 match argument.binding:
+                    case FromEach(name):
+                        return f"one item of the output of step {name!r}"
+                    case FromAll(name):
+                        return f"the results of all items of step {name!r}"
+                    case FromChild(name, output):
+                        return f"the output of step {output!r} of the run that {name!r} starts"
                     case FromStep(names):
                         return f"the output of step {' | '.join(names)!r}"
                     case FromInput(name):
                         return f"the input {name!r}"
-                    case FromContext():
+                    case _:
                         return "its StepContext"
         given = self.signature.parameters.get(parameter)
         source = given.default if given is not None else None
@@ -233,6 +288,8 @@ class CompensationDecorator(Generic[S, T_co]):
     def __call__(self, function: Callable[Concatenate[S, T_co, Q], C], /) -> Callable[Concatenate[S, T_co, Q], C]: ...
     @overload
     def __call__(self, function: Callable[[S], C], /) -> Callable[[S], C]: ...
+    @overload
+    def __call__(self, function: UndoneByKey[S, C], /) -> Callable[Concatenate[S, ...], C]: ...
     def __call__(self, function: Any, /) -> Any:
         return self._step._compensated_by(function, self._options)
 
@@ -278,9 +335,14 @@ def make_step(
         step = Step(function.function, function.options, (*function.problems, problem))
     else:
         step = Step(function, *step_options(given))
-    if frame is not None and _is_class_body(frame):
-        frame.f_locals.setdefault(CREATED, []).append(step)
+    remember(step, frame)
     return step
+
+
+def remember(declared: Declared[Any], frame: types.FrameType | None) -> None:
+    """Note, in the body of a class, what was declared there."""
+    if frame is not None and _is_class_body(frame):
+        frame.f_locals.setdefault(CREATED, []).append(declared)
 
 
 def _is_class_body(frame: types.FrameType) -> bool:

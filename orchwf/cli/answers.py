@@ -1,6 +1,5 @@
 """`--rerun`, `--skip` and `--value`: what somebody says who resumes a run, of the steps that did not go well."""
 
-import json
 from collections.abc import Sequence
 
 import attrs
@@ -12,9 +11,8 @@ from ..core.lines import brief, names_text
 from ..core.report import Report
 from ..core.suggestions import did_you_mean
 from ..core.types import describe_type
-from ..errors import EncodingError
 from .exits import CommandError, Exit
-from .inputs import NO_VALUE, example, from_text, shell_text
+from .inputs import NO_VALUE, example, shell_text, value_of
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +46,7 @@ class Given:
         for name in named:
             if name not in report.steps:
                 raise _no_such_step(report.workflow, name, list(report.steps))
-        silent = [record.name for record in report.unknown if record.name not in named]
+        silent = list(dict.fromkeys(record.name for record in report.unknown if record.name not in named))
         if silent and named:
             raise CommandError(f"nothing is said of {names_text(silent)}, which may have taken effect, too")
         if silent:
@@ -82,13 +80,7 @@ def _no_such_step(workflow: str, name: str, known: Sequence[str]) -> CommandErro
 
 def _value(node: Node, text: str, codec: Codec) -> object:
     try:
-        json.loads(text)
-        return codec.decode(text, node.returns)
-    except (ValueError, EncodingError):
-        pass
-    try:
-        # Text need not stand in quotes, and what is written more easily than in JSON is taken as it is for inputs.
-        return from_text(text, node.returns, codec)
+        return value_of(text, node.returns, codec)
     except NO_VALUE as error:
         kind = describe_type(node.returns)
         told = f"step {node.name!r} returns {kind}, such as --value {node.name}={shell_text(example(node.returns))}"

@@ -12,11 +12,16 @@ from ..core.state import RunStatus
 from . import ask, draw, examine, execute, look, options
 from .answers import Given
 from .common import DEFAULTS, Common
+from .copy_command import copy
+from .detach import detach as leave_to_worker
 from .exits import CommandError
 from .finding import LAST, LAST_FAILED
 from .inputs import make_instance
 from .leaving import run_in_time
 from .loading import load, load_one, parse_target
+from .schedule_commands import add_to
+from .send_command import send
+from .worker_command import worker
 
 _HELP = """
 Durable workflows: checked before they run, resumed where they were.
@@ -81,13 +86,16 @@ def run(
     run_id: Annotated[str | None, options.RunId] = None,
     tag: Annotated[list[str] | None, options.Tag] = None,
     jobs: Annotated[int | None, options.Jobs] = None,
+    no_cache: Annotated[bool, options.NoCache] = False,
+    detach: Annotated[bool, options.Detach] = False,
     common: Common = DEFAULTS,
 ) -> int:
     """
-    Run a workflow and wait for it.
+    Run a workflow and wait for it; or leave it to a worker.
 
     orchwf run flow.py -i day=2026-11-02 -i 'shops=["a", "b"]'
     orchwf run flow.py:Sales --inputs monday.json --run-id monday --tag team=eu -j 4
+    orchwf run flow.py --detach -q              print the id, and return at once
 
     With --json it prints an event a line, and the whole run as the last line.
     """
@@ -98,7 +106,14 @@ def run(
     (workflow,) = loaded.workflows
     instance = make_instance(dag_of(workflow), input or [], inputs)
     labels, stage = options.labels(tag), options.stage_for(common, jobs)
-    return run_in_time(lambda deadline: execute.run(stage(deadline), instance, run_id=run_id, tags=labels))
+    if detach:
+        work = leave_to_worker(
+            output, common.place, instance, target=target, run_id=run_id, tags=labels, use_cache=not no_cache
+        )
+        return asyncio.run(work)
+    return run_in_time(
+        lambda deadline: execute.run(stage(deadline), instance, run_id=run_id, tags=labels, use_cache=not no_cache)
+    )
 
 
 @app.command(sort_key=4)
@@ -270,6 +285,9 @@ def pause(
     return run_in_time(lambda deadline: ask.pause(stage(deadline), run, reason=reason))
 
 
+app.command(send, sort_key=10.5)
+
+
 @app.command(sort_key=11)
 def doctor(
     *,
@@ -293,3 +311,8 @@ def doctor(
         common.output.warn(warning)
     apps = [workflow for each in loaded for workflow in each.workflows] if app else None
     return asyncio.run(examine.doctor(common.output, common.place, apps))
+
+
+add_to(app)
+app.command(worker, alias="serve", sort_key=14)
+app.command(copy, sort_key=15)

@@ -14,13 +14,13 @@ from ..labels import visible
 from ..orchestrator import Orchestrator
 from ..ports import RunRecord, Store
 from ..runtime.handle import RunHandle
+from .beginnings import taken_up
 from .classes import workflow_of
 from .execute import Stage, watch
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, is_interrupted, owner_label, read_run
+from .finding import Found, document_of, find_run, is_asleep, is_interrupted, owner_label, read_run
 from .live import SilentDisplay, display_for
 from .output import Output
-from .scene import Beginning
 
 PATIENCE = 5.0
 """Seconds to wait for whoever executes the run to do what was asked."""
@@ -39,7 +39,11 @@ async def cancel(stage: Stage, run_text: str, *, reason: str, terminate: bool, t
         record = await find_run(store, run_text)
         if record.status.is_final:
             return _told(stage.output, record, f"has ended already: it is {record.status}")
-        is_free = record.status is RunStatus.PAUSED or is_interrupted(record)
+        goes_on = is_asleep(record) or record.is_queued
+        is_free = record.status is RunStatus.PAUSED or is_interrupted(record) or goes_on
+        if goes_on and not _has_code(stage.output, record, target):
+            # Whoever serves it wakes it up for that.
+            is_free = False
         if is_free and not terminate:
             await _cancel_here(stage, store, await read_run(store, record), ask, target)
         else:
@@ -57,6 +61,17 @@ async def cancel(stage: Stage, run_text: str, *, reason: str, terminate: bool, t
         stage.output.document(document_of(found.record))
     stage.output.lines(found.report(store=stage.place.named, since=begun, verbose=stage.output.verbose).lines())
     return Exit.FAILED if found.history.compensation == "failed" else Exit.DONE
+
+
+def _has_code(output: Output, record: RunRecord, target: str | None) -> bool:
+    """Whether the workflow of a run is here; what was named as its place has to be."""
+    try:
+        workflow_of(output, record, target)
+    except CommandError as error:
+        if target is not None or error.code is not Exit.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 async def pause(stage: Stage, run_text: str, *, reason: str) -> int:
@@ -107,7 +122,7 @@ async def _ask(store: Store, record: RunRecord, ask: Ask) -> None:
         handle = await orchestrator.get(record.id)
         await ask(handle)
         after = await find_run(store, record.id)
-        if is_interrupted(after):
+        if is_interrupted(after) or after.status is RunStatus.SCHEDULED:
             # Nobody is there who would do it now.
             return
         try:
@@ -137,11 +152,8 @@ async def _cancel_here(stage: Stage, store: Store, found: Found, ask: Ask, targe
             await ask(handle)
         return handle
 
-    steps = found.history.steps.values()
-    kept = {step.name: step.status for step in steps if step.status.is_final}
-    beginning = Beginning(dag=dag, kept=kept, spent={step.name: step.spent for step in steps})
     is_shown = _cleans_up(dag) and not stage.output.json
-    display = display_for(stage.output, beginning) if is_shown else SilentDisplay(stage.output)
+    display = display_for(stage.output, taken_up(found, dag)) if is_shown else SilentDisplay(stage.output)
     _, interrupt = await watch(stage, store, record.id, display, begin)
     if interrupt.number:
         raise CommandError(

@@ -6,6 +6,7 @@ import attrs
 from cyclopts import Group, Parameter
 
 from ..stores import default_store
+from ..stores.urls import without_password
 from .output import Output
 from .places import Place
 
@@ -40,7 +41,7 @@ class Common:
     @property
     def place(self) -> Place:
         """The store that these options name."""
-        return Place(url=self.store or default_store(), named=self.store or "")
+        return Place(url=self.store or default_store(), named=without_password(self.store or ""))
 
 
 DEFAULTS = Common()

@@ -22,6 +22,8 @@ _MOST = 10
 _MOST_READ = 100
 """Of how many runs the logs are read, beside their summaries."""
 
+_UNFINISHED = [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.SCHEDULED]
+
 _TITLES = {
     "stuck": "Stuck: they have not ended, and nobody executes them",
     "dead-letter": "Dead letters: their processes died again and again",
@@ -100,7 +102,7 @@ async def _examined(place: Place, apps: Sequence[type] | None) -> Health:
         facts = await store.facts()
         if facts["integrity"] != "ok":
             raise CommandError(_damaged(facts), Exit.STORE)
-        unfinished = await all_runs(store, RunQuery(statuses=[RunStatus.RUNNING, RunStatus.PAUSED]))
+        unfinished = await all_runs(store, RunQuery(statuses=_UNFINISHED))
         not_undone = await all_runs(
             store, RunQuery(statuses=[RunStatus.FAILED, RunStatus.CANCELLED], compensation="failed")
         )
@@ -115,6 +117,8 @@ async def _examined(place: Place, apps: Sequence[type] | None) -> Health:
 
 
 def _damaged(facts: dict[str, str]) -> str:
+    if facts["kind"] == "postgresql":
+        return f"the store in schema {facts['namespace']!r} is damaged ({brief(facts['integrity'])}); restore a backup"
     return (
         f"the store {facts.get('file', '')} is damaged ({brief(facts['integrity'])}); "
         "restore a backup, or save what can be read with: sqlite3 FILE .recover"
@@ -158,11 +162,16 @@ def has_wal_fault(version: str) -> bool:
 def _store_lines(health: Health) -> list[Line]:
     facts = health.facts
     told = {
-        "file": ", ".join(filter(None, (facts.get("file", ""), _size(facts)))),
+        "server": f"PostgreSQL {facts['server']}, {_size(facts)}" if "server" in facts else "",
+        "file": ", ".join(filter(None, (facts["file"], _size(facts)))) if "file" in facts else "",
         "schema": facts.get("schema", ""),
         "journal": ", ".join(filter(None, (facts.get("journal", ""), _synchronous(facts)))),
         "SQLite": facts.get("sqlite", ""),
+        "codec": facts.get("codec", ""),
+        # Where they are by themselves need not be said.
+        "blobs": "" if facts.get("blobs", "").endswith(f"{facts.get('file')}.blobs") else facts.get("blobs", ""),
         "integrity": facts["integrity"],
+        "slots": f"{facts['slots']} in use" if facts.get("slots", "0") != "0" else "",
     }
     lines = [Line(f"  {name:<9}  {visible(text)}") for name, text in told.items() if text]
     return [
@@ -222,7 +231,7 @@ def _is_for_programs(field: "attrs.Attribute[object]", value: object) -> bool:
 
 
 def _document(health: Health) -> Document:
-    facts = {name: int(value) if name in ("size", "schema") else value for name, value in health.facts.items()}
+    facts = {name: int(value) if name in ("size", "schema", "slots") else value for name, value in health.facts.items()}
     return {
         "store": {"url": health.url, **facts, "notes": health.notes},
         "runs": health.counts,

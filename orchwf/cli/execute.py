@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from ..core.adoption import changed_inputs, kept_by_fork
-from ..core.dag import Dag, dag_of
+from ..core.adoption import kept_by_fork
+from ..core.dag import dag_of
 from ..core.events import StepCompleted, StepFailed
 from ..core.lines import Line
 from ..core.state import RunStatus, StepStatus
@@ -28,14 +28,15 @@ from ..ports import Store
 from ..runtime.arguments import checked_run_id
 from ..runtime.handle import RunHandle
 from ..runtime.interrupts import Interrupt, listening
-from ..views import Resumption, fork_lines, is_undoing, resume_lines
+from ..views import fork_lines, sleep_text
 from .answers import Given
+from .beginnings import resumed
 from .classes import workflow_of
 from .exits import CommandError, Exit, exit_of
-from .finding import LAST, LAST_FAILED, Found, find_run, owner_label, read_run
+from .finding import LAST, LAST_FAILED, Found, find_run, is_asleep, owner_label, read_run
 from .inputs import read_inputs
 from .leaving import Deadline
-from .live import Display, display_for
+from .live import Display, OneRun, display_for
 from .output import Output
 from .places import Place, opened
 from .scene import Beginning
@@ -68,19 +69,27 @@ class Stage:
         return opened(self.place.url, must_exist=must_exist)
 
 
-async def run(stage: Stage, workflow: object, *, run_id: str | None, tags: Mapping[str, str]) -> int:
+async def run(
+    stage: Stage, workflow: object, *, run_id: str | None, tags: Mapping[str, str], use_cache: bool = True
+) -> int:
     """Start a run, show it, and tell how it ended."""
-    run_id = _new_id(run_id)
+    run_id = new_run_id(run_id)
 
     async def begin(orchestrator: Orchestrator) -> RunHandle[Any]:
-        return await orchestrator.start(workflow, run_id, tags=tags)
+        return await orchestrator.start(workflow, run_id, tags=tags, use_cache=use_cache)
 
     async with stage.opened(must_exist=False) as store:
         with naming_the_way_on(stage.place):
             return await execute(stage, store, run_id, Beginning(dag=dag_of(type(workflow))), begin)
 
 
-def _new_id(given: str | None) -> str:
+def new_run_id(given: str | None) -> str:
+    """
+    The id of a new run.
+
+    Raises:
+        CommandError, UsageError: it cannot be that.
+    """
     if given in (LAST, LAST_FAILED):
         raise CommandError(f"{given!r} stands for a run already; choose another --run-id")
     return checked_run_id(given)
@@ -122,32 +131,9 @@ async def resume(stage: Stage, run_text: str, *, target: str | None, given: Give
                 on_change="adopt" if adopt else None,
             )  # fmt: skip
 
-        beginning = _resumed(found, dag, given)
+        beginning = resumed(found, dag, given)
         with naming_the_way_on(stage.place):
             return await execute(stage, store, record.id, beginning, begin, since=time.time())
-
-
-def _resumed(found: Found, dag: Dag, given: Given) -> Beginning:
-    """What is true of a run that is going to be resumed."""
-    steps, report = found.history.steps.values(), found.report()
-    keeps_budget = is_undoing(report)
-    resumption = Resumption(rerun=given.rerun, skip=given.skip, given=given.valued)
-    if found.dag is not None and found.dag.fingerprint != dag.fingerprint:
-        difference = found.dag.diff(dag)
-        resumption = attrs.evolve(
-            resumption, changed=difference.changed, reset=sorted(changed_inputs(found.dag, dag)),
-            added=difference.added, removed=difference.removed,
-        )  # fmt: skip
-    return Beginning(
-        dag=dag,
-        kept={record.name: record.status for record in steps if _is_kept(record.status, keeps_budget)},
-        spent={record.name: record.spent if keeps_budget else record.attempt for record in steps},
-        opening=resume_lines(report, resumption),
-    )
-
-
-def _is_kept(status: StepStatus, is_undoing: bool) -> bool:
-    return status is StepStatus.COMPLETED or (is_undoing and status.is_final)
 
 
 def _check_resumable(found: Found, place: Place) -> None:
@@ -179,7 +165,7 @@ async def fork(
     target: str | None,
 ) -> int:
     """Start a run that reuses what another one did before a step, show it, and tell how it ended."""
-    new_id = _new_id(run_id)
+    new_id = new_run_id(run_id)
     async with stage.opened() as store:
         record = await find_run(store, run_text)
         found = await read_run(store, record)
@@ -226,7 +212,7 @@ async def watch(stage: Stage, store: Store, run_id: str, display: Display, begin
     stage.deadline.stream = 2 if stage.output.json else 1
     with listening(_STOP_ON, f"! ended at once; {way_on}", stage.deadline.begin) as interrupt, stage.output.reserved():
         orchestrator = Orchestrator(
-            store, max_concurrency=stage.jobs or _JOBS, grace=GRACE, observers=[display]
+            store, max_concurrency=stage.jobs or _JOBS, grace=GRACE, observers=[OneRun(run_id, display)]
         )  # fmt: skip
         await _executed(orchestrator, display, begin, interrupt)
     try:
@@ -291,7 +277,8 @@ def _conclude(output: Output, place: Place, found: Found, interrupt: Interrupt, 
     is_over = found.history.status.is_final or found.history.status is RunStatus.PAUSED
     if not is_over:
         # Why is known to whoever sees it end.
-        report = attrs.evolve(report, interrupted=True, reason="")
+        rest = sleep_text(found.record, time.time()) if is_asleep(found.record) else ""
+        report = attrs.evolve(report, interrupted=True, reason=rest)
     output.lines(report.lines())
     if not is_over:
         return interrupt.exit_code if interrupt.number else Exit.FAILED

@@ -6,10 +6,13 @@ from ..core.events import ErrorInfo
 from ..core.state import RunStatus
 from ..errors import (
     DefinitionError,
+    InputError,
     OrchwfError,
     Problem,
+    RunEndedError,
     RunInterruptedError,
     RunNotFoundError,
+    ScheduleNotFoundError,
     StepTimeoutError,
     StoreError,
     UnknownStepError,
@@ -56,7 +59,9 @@ def as_command_error(error: OrchwfError) -> CommandError:
             return CommandError(str(cause), Exit.STORE)
         case StoreError():
             return CommandError(str(error), Exit.STORE)
-        case RunNotFoundError() | UnknownStepError():
+        case RunEndedError():
+            return CommandError(str(error), Exit.FAILED)
+        case RunNotFoundError() | ScheduleNotFoundError() | UnknownStepError():
             return CommandError(str(error), Exit.NOT_FOUND)
         case _:
             return CommandError(str(error))
@@ -69,7 +74,9 @@ def exit_of(result: "RunResult[object]") -> Exit:
     if result.status is not RunStatus.FAILED:
         return Exit.FAILED
     errors = [result.steps[name].error for name in result.failed_steps if name in result.steps]
-    # A run that fails without a failed step has passed its deadline.
+    if not errors and result.error.startswith(InputError.__name__):
+        return Exit.FAILED
+    # Any other run that fails without a failed step has passed its deadline.
     return Exit.TIMED_OUT if all(map(_is_timeout, errors)) else Exit.FAILED
 
 

@@ -13,20 +13,27 @@ from ..ports import RunQuery, RunRecord, Store
 from ..runtime.owner import is_abandoned, is_dead, parse_owner
 from ..runtime.result import RunResult
 from ..runtime.stored import stored_dag, stored_history
-from ..views import run_row
+from ..views import run_row, sleep_text
 from .documents import Document, result_document, run_document
 from .exits import CommandError, Exit
 
 LAST, LAST_FAILED = "last", "last-failed"
 _MOST_CANDIDATES = 10
 _PAGE = 100
+_LONGEST_PARENT = 160
+"""How much of the id of a long one is in those of the runs that it starts."""
 
 
 def is_interrupted(record: RunRecord) -> bool:
-    """Whether a run has not ended, and nobody executes it any more."""
-    if record.status is not RunStatus.RUNNING:
+    """Whether a run has not ended, and nobody executes it any more; one that sleeps or is queued goes on by itself."""
+    if record.status is not RunStatus.RUNNING or is_asleep(record) or record.is_queued:
         return False
     return is_abandoned(record)
+
+
+def is_asleep(record: RunRecord) -> bool:
+    """Whether a run waits, or is yet to begin, and nobody has to execute it until then."""
+    return record.wake_at is not None and record.owner is None
 
 
 def interruption(record: RunRecord) -> str:
@@ -96,16 +103,23 @@ def _candidate(record: RunRecord) -> str:
 
 
 async def _last(store: Store, which: str) -> RunRecord:
-    query = RunQuery(limit=1 if which == LAST else _PAGE)
+    query = RunQuery(limit=_PAGE)
     if which == LAST_FAILED:
         query = attrs.evolve(query, statuses=[RunStatus.FAILED, RunStatus.PAUSED, RunStatus.RUNNING])
     while page := await store.runs(query):
         for record in page:
-            if which == LAST or record.status is not RunStatus.RUNNING or is_interrupted(record):
+            is_wanted = which == LAST or record.status is not RunStatus.RUNNING or is_interrupted(record)
+            if is_wanted and not _is_child(record):
                 return record
         query = attrs.evolve(query, before=page[-1].number)
     what = "no run" if which == LAST else "no failed, paused or interrupted run"
     raise CommandError(f"there is {what} in {store.url}", Exit.NOT_FOUND)
+
+
+def _is_child(record: RunRecord) -> bool:
+    """Whether a step of another run started it: of that run, not of this one, somebody thinks who says `last`."""
+    parent = record.tags.get("parent", "")
+    return bool(parent) and record.id.rpartition("/")[0].startswith(parent[:_LONGEST_PARENT])
 
 
 @attrs.frozen
@@ -142,16 +156,22 @@ class Found:
         ended = self.history.ended_at if self.history.ended_at is not None else time.time()
         # The log was read after the summary, and may know more.
         reason = interruption(self.record) if self.history.status is RunStatus.RUNNING else ""
-        is_left = bool(reason) or self.history.status is RunStatus.PAUSED
-        duration = None if began is None or (is_left and since is None) else ended - began
-        return attrs.evolve(
-            report, duration=duration, interrupted=bool(reason), reason=reason or report.reason, verbose=verbose
+        is_left = (
+            bool(reason) or self.record.is_queued or self.history.status in (RunStatus.PAUSED, RunStatus.SCHEDULED)
         )
+        duration = None if began is None or (is_left and since is None) else ended - began
+        is_open = self.history.status in (RunStatus.RUNNING, RunStatus.SCHEDULED)
+        rest = sleep_text(self.record, time.time()) if is_open else ""
+        return attrs.evolve(
+            report, duration=duration, interrupted=bool(reason), reason=reason or rest or report.reason,
+            verbose=verbose,
+        )  # fmt: skip
 
-    def document(self) -> Document:
-        """It as JSON-able values."""
-        unknown = [record.name for record in self.report().unknown]
-        return result_document(document_of(self.record), self.history, list(self.result.steps.values()), unknown)
+    def document(self, *, everything: bool = False) -> Document:
+        """It as JSON-able values; with `everything` also each item of its steps."""
+        unknown = list(dict.fromkeys(record.name for record in self.report().unknown))
+        steps = list(self.result.steps.values())
+        return result_document(document_of(self.record), self.history, steps, unknown, everything=everything)
 
 
 async def read_run(store: Store, record: RunRecord) -> Found:

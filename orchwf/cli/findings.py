@@ -1,5 +1,6 @@
 """What may be wrong with the runs of a store, and what to do about it: found by the store's queries alone."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -13,7 +14,8 @@ from ..errors import command_line
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.registry import Registry
 from ..runtime.stored import stored_dag
-from .finding import interruption, read_run
+from ..views import is_overdue, sleep_text
+from .finding import interruption, is_asleep, read_run
 
 _PAGE = 1_000
 
@@ -66,12 +68,12 @@ def findings_of(
     What the summaries of runs tell.
 
     Args:
-        unfinished: All that run or are paused.
+        unfinished: All that run, are paused, or are yet to begin.
         not_undone: Those that ended so that something could not be undone.
         why: Id -> what is known of that.
         store: The URL to name in commands; empty if it is found without.
     """
-    reasons = [(record, interruption(record)) for record in unfinished]
+    reasons = [(record, interruption(record) or _overdue(record)) for record in unfinished]
     paused = [record for record in unfinished if record.status is RunStatus.PAUSED]
     return [
         *(_of_run("stuck", record, reason, "resume", store) for record, reason in reasons if reason),
@@ -116,6 +118,12 @@ async def findings_about_code(
         if refused is not None:
             found.append(_changed(records, str(refused[0]), refused[1], named))
     return found
+
+
+def _overdue(record: RunRecord) -> str:
+    """Why a run that slept, or was to begin, still does not go on; empty if it is not due yet, or has an owner."""
+    now = time.time()
+    return sleep_text(record, now) if is_asleep(record) and is_overdue(record, now) else ""
 
 
 def _by_definition(records: Sequence[RunRecord]) -> Mapping[tuple[str, str, str], list[RunRecord]]:

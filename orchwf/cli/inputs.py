@@ -2,7 +2,6 @@
 
 import json
 import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -24,6 +23,7 @@ from ..core.types import describe_type
 from ..core.values.hints import unwrapped
 from ..errors import EncodingError, OrchwfError
 from .exits import CommandError, Exit
+from .samples import sample
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _NOTHING = ("null", "none")
@@ -205,7 +205,7 @@ def example(hint: Any) -> str:
         return '["a", "b"]' if str in get_args(hint) else "[1, 2]"
     if issubclass(kind, dict):
         return '{"key": 1}'
-    return '{"name": "value"}' if typing.get_type_hints(kind) else "value"
+    return sample(kind) or "value"
 
 
 def from_text(text: str, hint: Any, codec: Codec) -> object:
@@ -219,7 +219,7 @@ def from_text(text: str, hint: Any, codec: Codec) -> object:
     """
     hint = unwrapped(hint)
     if hint is UNKNOWN or hint in (Any, object):
-        return _json_or_text(text)
+        return json_or_text(text)
     if get_origin(hint) in _UNIONS:
         return _one_of(text, get_args(hint), codec)
     if get_origin(hint) is Literal:
@@ -233,6 +233,21 @@ def from_text(text: str, hint: Any, codec: Codec) -> object:
     if isinstance(hint, type) and issubclass(hint, PurePath):
         return hint(text)
     return codec.decode(text, hint)
+
+
+def value_of(text: str, hint: Any, codec: Codec) -> object:
+    """
+    The value of this type that is meant by JSON, or by text as on the command line: that need not stand in quotes.
+
+    Raises:
+        ValueError, ArithmeticError, LookupError, TypeError, OrchwfError: it is neither.
+    """
+    try:
+        json.loads(text)
+        return codec.decode(text, hint)
+    except (ValueError, EncodingError):
+        pass
+    return from_text(text, hint, codec)
 
 
 def _choice(text: str, choices: Mapping[str, object]) -> object:
@@ -256,7 +271,8 @@ def _one_of(text: str, hints: Sequence[Any], codec: Codec) -> object:
     raise first or ValueError("nothing fits")
 
 
-def _json_or_text(text: str) -> object:
+def json_or_text(text: str) -> object:
+    """The JSON value of a text, or the text itself if it is none."""
     try:
         value: object = json.loads(text)
     except ValueError:

@@ -76,9 +76,14 @@ class Deadline:
                 os.write(self.stream, f"{cursor}{self.words}\n".encode())
 
 
-def run_in_time(main: Callable[[Deadline], Coroutine[Any, Any, int]]) -> int:
-    """What this coroutine function returns, on an event loop; once a signal came it is left in time, whatever runs."""
-    deadline = Deadline()
+def run_in_time(main: Callable[[Deadline], Coroutine[Any, Any, int]], limit: float = LIMIT) -> int:
+    """
+    What this coroutine function returns, on an event loop; once a signal came it is left in time, whatever runs.
+
+    Args:
+        limit: How much time that is, in seconds.
+    """
+    deadline = Deadline(limit)
 
     async def told() -> int:
         code = await main(deadline)

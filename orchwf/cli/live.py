@@ -10,13 +10,17 @@ from rich.live import Live
 from rich.text import Text
 
 from ..core.events import (
+    CacheHit,
+    ChildStarted,
     CompensationEvent,
     Event,
     StepCancelled,
     StepEvent,
+    StepExpanded,
     StepHeartbeat,
     StepSkipped,
     StepStarted,
+    TimerSet,
 )
 from ..core.lines import Line
 from ..ports import RunRecord
@@ -38,6 +42,19 @@ class Display(Protocol):
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *error: object) -> None: ...
+
+
+class OneRun:
+    """Tells a display of one run alone: what is executed beside it, such as the runs that it starts, is left out."""
+
+    def __init__(self, run_id: str, display: Display) -> None:
+        self._run_id = run_id
+        self._display = display
+
+    def told(self, run: RunRecord, events: Sequence[Event]) -> None:
+        """Pass on what happened, if it is about this run."""
+        if run.id == self._run_id:
+            self._display.told(run, events)
 
 
 def display_for(output: Output, beginning: Beginning) -> Display:
@@ -105,15 +122,22 @@ class LineDisplay(SilentDisplay):
     def _change(self, event: StepEvent) -> list[Line]:
         if isinstance(event, StepHeartbeat):
             return []
-        line = self._changes.line(event)
-        if isinstance(event, StepStarted):
+        if isinstance(event, CacheHit):
+            # Those of items are counted with them.
+            if event.item is None:
+                self._changes.hits[event.step] = event.run
+            return []
+        lines = self._changes.lines(event)
+        if event.item is not None:
+            return lines
+        if isinstance(event, StepStarted | StepExpanded | TimerSet | ChildStarted):
             # Of many steps it is enough to tell that they ended.
-            return [line] if len(self._beginning.dag.nodes) <= MANY else []
+            return lines if len(self._beginning.dag.nodes) <= MANY else []
         if not isinstance(event, StepSkipped | StepCancelled):
-            return [line]
+            return lines
         # One failure may leave thousands of steps out; the summary counts them.
         self._left_out += 1
-        return [line] if self._left_out <= MOST_LEFT_OUT else []
+        return lines if self._left_out <= MOST_LEFT_OUT else []
 
 
 class LiveDisplay(SilentDisplay):

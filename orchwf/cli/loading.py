@@ -1,12 +1,10 @@
 """From `file.py:Class` to a workflow class."""
 
 import importlib
-import importlib.util
 import os
 import re
 import sys
 import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -15,11 +13,12 @@ from typing import Any
 
 import attrs
 
-from ..core.dag import DAG_ATTRIBUTE, Dag, dag_of
+from ..core.dag import dag_of
 from ..core.lines import brief, relative
 from ..core.suggestions import did_you_mean
 from ..errors import DefinitionError, OrchwfWarning
-from ..introspection import PROGRAM
+from ..importing import import_file, is_workflow
+from ..importing import workflows_of as all_workflows_of
 from ..runtime.failure import describe_error, user_frames
 from .exits import CommandError, Exit
 
@@ -116,8 +115,8 @@ def load_one(target: Target) -> Loaded:
 def workflows_of(module: ModuleType) -> dict[str, type]:
     """Name -> workflow, of those that a module defines; if it defines none, of those that it imports."""
     found: dict[str, type] = {}
-    for name, value in vars(module).items():
-        if isinstance(value, type) and isinstance(vars(value).get(DAG_ATTRIBUTE), Dag) and value not in found.values():
+    for name, value in all_workflows_of(module):
+        if value not in found.values():
             found[name] = value
     own = {name: value for name, value in found.items() if value.__module__ == module.__name__}
     return own or found
@@ -133,7 +132,7 @@ def _named(target: Target, module: ModuleType, found: dict[str, type]) -> type:
     if value is None:
         hint = did_you_mean(target.name, list(found), "workflows")
         raise CommandError(f"{attrs.evolve(target, name='')} has no {target.name!r}. {hint}".rstrip(), Exit.NOT_FOUND)
-    if not isinstance(value, type) or not isinstance(vars(value).get(DAG_ATTRIBUTE), Dag):
+    if not is_workflow(value):
         hint = did_you_mean(target.name, list(found), "workflows")
         raise CommandError(f"{target} is no workflow; decorate the class with @orchwf.workflow. {hint}".rstrip())
     return value
@@ -161,58 +160,7 @@ def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise CommandError(f"{shown_path(path)} {what}; name a Python file", Exit.NOT_FOUND)
-    package, root = _package_of(path)
-    if package:
-        # Inside a package its folder comes last: what is in it must not hide modules of the same name.
-        sys.path[:] = [str(root), *(each for each in sys.path if each != str(root))]
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))
-        importlib.import_module(package)
-    else:
-        sys.path[:] = [str(root), *(each for each in sys.path if each != str(root))]
-    name = f"{package}.{path.stem}" if package else _module_name(path)
-    known = sys.modules.get(name)
-    return known if known is not None and _is_loaded_from(known, path) else _execute(name, path)
-
-
-def _package_of(path: Path) -> tuple[str, Path]:
-    """The package that a file belongs to, empty if to none, and the folder from which it can be imported."""
-    parts: list[str] = []
-    folder = path.parent
-    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts), folder
-
-
-def _module_name(path: Path) -> str:
-    """The same name for the same file always: its own, unless that is taken by something else."""
-    stem = path.stem
-    taken = sys.modules.get(stem)
-    if stem.isidentifier() and stem not in sys.stdlib_module_names and (taken is None or _is_loaded_from(taken, path)):
-        return stem
-    return f"{re.sub(r'[^0-9A-Za-z_]', '_', stem)}_{zlib.crc32(os.fsencode(path)):08x}"
-
-
-def _is_loaded_from(module: ModuleType, path: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and os.path.abspath(file) == str(path)
-
-
-def _execute(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise CommandError(f"{shown_path(path)} cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
-    # Before its body runs: what it defines is to remember the file, as the folder may not be on the path later.
-    setattr(module, PROGRAM, True)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return import_file(path)
 
 
 # What goes wrong in the user's file.

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from ..core.events import EVENT_TYPES, Event, StepEvent
+from ..core.history import StepRecord
 from ..core.lines import Line, brief, name_width
 from ..core.options import seconds
+from ..core.progress import told_status
 from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, counts_text, plural
@@ -18,7 +21,17 @@ from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
 from ..runtime.stored import stored_dag, stored_json
-from ..views import attempt_lines, event_line, local_time, mark_of, run_row, step_line, steps_to_show, tags_text
+from ..views import (
+    attempt_lines,
+    event_line,
+    item_lines,
+    local_time,
+    mark_of,
+    run_row,
+    step_line,
+    steps_to_show,
+    tags_text,
+)
 from .documents import event_document
 from .exits import CommandError, Exit
 from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run
@@ -114,7 +127,7 @@ async def show(output: Output, place: Place, run: str, *, step: str | None, grap
     if step is not None:
         return _show_output(output, found, step)
     if output.json:
-        output.document(found.document())
+        output.document(found.document(everything=everything))
         return Exit.DONE
     output.lines(found.report(store=place.named, verbose=output.verbose).lines())
     if graph and found.dag is not None:
@@ -134,9 +147,10 @@ def _steps(found: Found, limit: int | None) -> list[Line]:
     width, now, lines = name_width(record.name for record in shown), time.time(), []
     for record in shown:
         lines += [step_line(record, found.dag, width, now, interrupted=interrupted), *attempt_lines(record)]
+        lines += item_lines(record, found.dag, now, everything=limit is None)
     if len(shown) < len(steps):
         names = {record.name for record in shown}
-        rest = counts_text(count_steps(record.status for record in steps if record.name not in names))
+        rest = counts_text(count_steps(told_status(record) for record in steps if record.name not in names))
         lines.append(Line(f"  and {plural(len(steps) - len(shown), 'step')} more ({rest}): --all", weight="faint"))
     return lines
 
@@ -145,6 +159,7 @@ def _facts(found: Found) -> list[Line]:
     record, inputs = found.record, json.loads(found.history.inputs)
     told = {
         "forked": f"from {found.history.origin}" if found.history.origin else "",
+        "for": f"run {found.history.parent}" if found.history.parent else "",
         "inputs": ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in inputs.items()),
         "tags": tags_text(record.tags),
         "metadata": json.dumps(dict(record.metadata), ensure_ascii=False) if record.metadata else "",
@@ -156,15 +171,13 @@ def _facts(found: Found) -> list[Line]:
 
 
 def _show_output(output: Output, found: Found, step: str) -> int:
-    record = found.result.steps.get(step)
-    if record is None:
-        hint = did_you_mean(step, list(found.result.steps), "steps")
-        raise CommandError(f"{found.record.workflow} has no step {step!r}. {hint}".rstrip(), Exit.NOT_FOUND)
-    if record.output is None:
+    record = _record_of(found, step)
+    text = record.result
+    if text is None:
         raise CommandError(
-            f"step {step!r} of run {found.record.id!r} has no output: it is {record.status}", Exit.NOT_FOUND
+            f"step {step!r} of run {found.record.id!r} has no output: it is {told_status(record)}", Exit.NOT_FOUND
         )
-    value = stored_json(record.output, f"the output of step {step!r} of run {found.record.id!r}")
+    value = stored_json(text, f"the output of step {step!r} of run {found.record.id!r}")
     if output.json:
         output.document({"run": found.record.id, "step": step, "output": value})
     elif isinstance(value, str):
@@ -172,6 +185,27 @@ def _show_output(output: Output, found: Found, step: str) -> int:
     else:
         output.text(json.dumps(value, indent=2, ensure_ascii=not output.encoding.lower().startswith("utf")))
     return Exit.DONE
+
+
+_ITEM = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
+
+
+def _record_of(found: Found, text: str) -> StepRecord:
+    """What became of the step, or of the item `parse[3]`, that is meant by this text."""
+    steps = found.result.steps
+    match = _ITEM.fullmatch(text) if text not in steps else None
+    name = match[1] if match is not None else text
+    if name not in steps:
+        hint = did_you_mean(name, list(steps), "steps")
+        raise CommandError(f"{found.record.workflow} has no step {name!r}. {hint}".rstrip(), Exit.NOT_FOUND)
+    if match is None:
+        return steps[name]
+    item = steps[name].items.get(int(match[2]))
+    if item is None:
+        count = steps[name].count
+        what = "has no items" if not count else f"has the items {name}[0] to {name}[{count - 1}]"
+        raise CommandError(f"step {name!r} of run {found.record.id!r} {what}, and no {text}", Exit.NOT_FOUND)
+    return item
 
 
 def _harmless(text: str) -> str:
@@ -187,11 +221,10 @@ async def events(output: Output, place: Place, run: str, *, step: str | None, si
     begin = 0.0 if since is None else since_epoch(since)
     async with opened(place.url) as store:
         record = await find_run(store, run)
-        if step is not None:
-            await _check_step(store, record, step)
+        wanted = None if step is None else _record_of(await read_run(store, record), step)
         width = await _kind_width(store, record)
         async for event in log_of(store, record.id, follow=follow):
-            if event.at < begin or (step is not None and not (isinstance(event, StepEvent) and event.step == step)):
+            if event.at < begin or (wanted is not None and not _is_about(event, wanted)):
                 continue
             if output.json:
                 output.document(event_document(record.id, event), indent=None)
@@ -213,11 +246,11 @@ async def _kind_width(store: Store, record: RunRecord) -> int:
     return max(len(kind) for kind in EVENT_TYPES if undoes or not kind.startswith("compensation."))
 
 
-async def _check_step(store: Store, record: RunRecord, step: str) -> None:
-    found = await read_run(store, record)
-    if step not in found.result.steps:
-        hint = did_you_mean(step, list(found.result.steps), "steps")
-        raise CommandError(f"{record.workflow} has no step {step!r}. {hint}".rstrip(), Exit.NOT_FOUND)
+def _is_about(event: Event, record: StepRecord) -> bool:
+    """Whether something happened to this step, or one of its items; or to this item."""
+    if not isinstance(event, StepEvent) or event.step != record.name:
+        return False
+    return record.item is None or event.item == record.item
 
 
 async def log_of(store: Store, run_id: str, *, follow: bool) -> AsyncIterator[Event]:

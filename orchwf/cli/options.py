@@ -23,6 +23,8 @@ Rerun = Parameter(name="--rerun", negative="", help="Run this step again, though
 Skip = Parameter(name="--skip", negative="", help="Go on without this step. Repeatable.")
 Value = Parameter(name="--value", negative="", help="Take this step to have returned that: STEP=JSON. Repeatable.")
 Adopt = Parameter(negative="", help="Go on though the graph has changed, this once.", show_default=False)
+NoCache = Parameter(negative="", help="Run all steps, and replace what is kept of earlier runs.", show_default=False)
+Detach = Parameter(negative="", help="Only start it: a worker executes it.", show_default=False)
 Class = Parameter(name="--target", help="Where the workflow is now, if its file was moved.")
 
 

@@ -24,6 +24,7 @@ _COLOURS: dict[str, str] = {
     StepStatus.CANCELLED: "magenta",
     StepStatus.RUNNING: "cyan",
     StepStatus.RETRYING: "yellow",
+    StepStatus.WAITING: "blue",
     RunStatus.PAUSED: "yellow",
     STOPPED: "yellow",
 }

@@ -1,10 +1,12 @@
 """Where runs are kept."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import attrs
 
+from ..crypto import KEYS, EncryptionCodec
 from ..ports import Store
 from ..stores import open_store
 
@@ -19,8 +21,9 @@ class Place:
 
 @asynccontextmanager
 async def opened(url: str, *, must_exist: bool = True) -> AsyncIterator[Store]:
-    """The store of this URL, closed after the block."""
-    store = await open_store(url, must_exist=must_exist)
+    """The store of this URL, closed after the block. Keys that the environment holds are used."""
+    codec = EncryptionCodec.from_environment() if os.environ.get(KEYS) else None
+    store = await open_store(url, must_exist=must_exist, codec=codec)
     try:
         yield store
     finally:

@@ -1,20 +1,24 @@
 """What of a run can be kept when its definition has changed, or when it is forked."""
 
+import json
 from collections.abc import Iterator
 
+import attrs
+
 from .dag import Dag
-from .definition import Node
+from .definition import Node, Several
 from .difference import Difference
-from .events import StepCompleted, StepEvent, StepFailed, StepSkipped
+from .events import ErrorInfo, StepCompleted, StepEvent, StepExpanded, StepFailed, StepSkipped
 from .history import History, StepRecord
 from .plan import source_steps
+from .rows import ITEMS
 from .state import UNDONE_CAUSES, StepStatus
 from .types import describe_type
 
 
 def changed_inputs(before: Dag, after: Dag) -> set[str]:
     """
-    The steps of both graphs whose inputs, or whose type, are others in the second one.
+    The steps of both graphs whose inputs, or whose type, are others in the second one, or that run otherwise.
 
     That are those which take their values from elsewhere, and whatever reads the output of such a step or a new one.
     """
@@ -28,7 +32,8 @@ def changed_inputs(before: Dag, after: Dag) -> set[str]:
 
 
 def _signature(node: Node) -> object:
-    return describe_type(node.returns), [(each.parameter, each.binding) for each in node.arguments]
+    arguments = [(each.parameter, each.binding) for each in node.arguments]
+    return describe_type(node.returns), node.kind, node.several, arguments
 
 
 def kept_by_fork(dag: Dag, before: Dag | None, history: History, step: str, *, with_inputs: bool) -> list[StepEvent]:
@@ -82,11 +87,41 @@ def reusable(dag: Dag, history: History, names: frozenset[str]) -> Iterator[Step
         event = _event(record, node)
         if event is not None:
             kept.add(name)
+            yield from _items(record, node)
             yield event
 
 
+def _items(record: StepRecord, node: Node) -> Iterator[StepEvent]:
+    """How the items of a step ended, as events for another run."""
+    if record.output != ITEMS:
+        return
+    if node.several is not Several.STREAM:
+        yield StepExpanded(seq=0, at=0.0, step=record.name, count=record.count or 0, keys=tuple(record.keys))
+    for position, item in enumerate(record.present):
+        event = _event(item, node) or StepSkipped(
+            seq=0, at=0.0, step=record.name, reason=item.reason or "it gave nothing", cause="upstream"
+        )
+        if isinstance(item.error, ErrorInfo) and item.status is StepStatus.FAILED:
+            event = StepFailed(seq=0, at=0.0, step=record.name, error=item.error)
+        yield attrs.evolve(event, item=position)
+
+
+def known_items(dag: Dag, history: History) -> str:
+    """The results that a fork need not compute anew, of items that are told by their content; JSON, or empty."""
+    known = {
+        name: {
+            key: item.output
+            for key, item in zip(record.keys, record.present, strict=False)
+            if item.output and item.compensation is None
+        }
+        for name, record in history.steps.items()
+        if record.keys and name in dag.nodes and dag.nodes[name].options.item_key is not None
+    }
+    return json.dumps(known, ensure_ascii=False, separators=(",", ":")) if any(known.values()) else ""
+
+
 def _event(record: StepRecord, node: Node) -> StepEvent | None:
-    if record.compensation is not None:
+    if record.compensation is not None or any(item.compensation is not None for item in record.items.values()):
         return None
     match record.status:
         case StepStatus.COMPLETED if record.output is not None:

@@ -6,10 +6,24 @@ from typing import Any, TypeGuard
 import attrs
 
 from ..errors import Problem
-from .definition import NO_STEPS, Argument, Binding, FromContext, FromInput, FromOutputs, FromStep, Node
+from .definition import (
+    NO_STEPS,
+    Argument,
+    Binding,
+    FromAll,
+    FromChild,
+    FromContext,
+    FromEach,
+    FromInput,
+    FromOutputs,
+    FromStep,
+    Node,
+    Several,
+)
 from .drafts import Parameter, StepDraft, WorkflowDraft
 from .options import Join, Quorum, StepOptions
-from .references import MISSING, Choice, Condition, Mode, Named, Ref, Source
+from .references import MISSING, ChildOutput, Choice, Condition, Mode, Named, Ref, Source
+from .subflows import misread
 from .suggestions import did_you_mean
 from .types import describe_type
 
@@ -26,6 +40,8 @@ class Names:
         for position, step in enumerate(draft.steps):
             self.positions.setdefault(step.name, position)
         self.optional = {step.name for step in draft.steps if not step.options.required}
+        self.several = {step.name: found for step in draft.steps if (found := _several(step)) is not None}
+        self.waits = {step.name: step.waits for step in draft.steps if step.waits is not None}
         self.inputs = {each.name: each for each in draft.inputs}
         self.find = draft.find
         self._aliases = {step.attribute: step.name for step in draft.steps if step.attribute}
@@ -70,10 +86,24 @@ def bind_step(step: StepDraft, names: Names, position: int) -> tuple[Node, Seque
     return wiring.node(), wiring.problems
 
 
+def _several(step: StepDraft) -> Several | None:
+    """How this step comes to have items; None if it has none."""
+    options, body = step.options, step.body
+    if body.is_stream:
+        return Several.STREAM
+    if options.until is not None:
+        return Several.LOOP
+    if body.parameters or options.sources:
+        sources = [*options.sources.values(), *(each.default for each in body.parameters)]
+        if any(isinstance(each, Source) and each.mode is Mode.EACH for each in sources):
+            return Several.EACH
+    return None
+
+
 def _is_plain(step: StepDraft) -> bool:
     """Whether the step takes no values, and runs after all it waits for."""
     body, options = step.body, step.options
-    takes_values = body.parameters or body.gathers or options.sources
+    takes_values = body.parameters or body.gathers or options.sources or options.until or body.is_stream
     return not takes_values and options.when is None and options.join is Join.ALL
 
 
@@ -101,6 +131,8 @@ def _node(
     choices: tuple[tuple[str, ...], ...] = (),
     asked: frozenset[str] = NO_STEPS,
     options: StepOptions,
+    several: Several | None = None,
+    carries: str = "",
 ) -> Node:
     body = step.body
     return Node(
@@ -119,6 +151,9 @@ def _node(
         description=body.description,
         location=body.location,
         digest=step.digest or body.digest,
+        waits=step.waits,
+        several=several,
+        carries=carries,
     )
 
 
@@ -147,6 +182,7 @@ class _Wiring:
         asked = frozenset(reads.conditional - reads.listed - reads.required - reads.absorbed) or NO_STEPS
         if options.join is not Join.ALL:
             self._check_join(options.join, asked)
+        several = self.names.several.get(step.name)
         return _node(
             step,
             self.position,
@@ -156,7 +192,18 @@ class _Wiring:
             choices=tuple(reads.choices),
             asked=asked,
             options=options,
+            several=several,
+            carries=self._carried(arguments) if several is Several.LOOP else "",
         )
+
+    def _carried(self, arguments: Sequence[Argument]) -> str:
+        """The parameter that takes the output of the iteration before: the first one that takes a value."""
+        for argument in arguments:
+            if not isinstance(argument.binding, FromContext | FromOutputs | FromEach):
+                return argument.parameter
+        hint = "Give it one that takes what the loop begins with, such as  draft: Draft = first.result"
+        self._problem("bad-option", "is a loop (until=...), but has no parameter that could take its own output", hint)
+        return ""
 
     def _problem(self, code: str, message: str, hint: str = "") -> None:
         step = self.step
@@ -184,6 +231,10 @@ class _Wiring:
         return found
 
     def _by_reference(self, ref: Ref[Any]) -> str | None:
+        if isinstance(ref, ChildOutput):
+            hint = f"Take it as a parameter:  x = {ref.name}.result; to wait for that run, name {ref.subflow.name}."
+            self._problem("foreign-step", f"uses {ref.name!r}, which is a step of another run", hint)
+            return None
         found = self.names.find(ref)
         if found is None:
             other = getattr(ref, "__qualname__", "") or ref.name
@@ -204,6 +255,10 @@ class _Wiring:
 
     def _ask(self, ref: Ref[Any]) -> Ref[Any]:
         names = self._resolve(ref)
+        for name in names:
+            if self.names.several.get(name) is Several.EACH:
+                hint = f"Ask a step that takes {name}.all what you want to know."
+                self._problem("mapped-result", f"has a condition on {name!r}, which runs once per item", hint)
         self._reads.dependencies.update(dict.fromkeys(names))
         self._reads.conditional.update(names)
         return Named(names[0]) if len(names) == 1 else Choice(map(Named, names))
@@ -232,6 +287,8 @@ class _Wiring:
             self._no_source(parameter, source)
             return None
         own = self.names.named(parameter.name, "")
+        if own is not None and self.names.several.get(own) is Several.EACH:
+            return self._take_all(own)
         if own is not None:
             return self._take(parameter, (own,), Mode.RESULT, f"{own}.result")
         if parameter.name in self.names.inputs:
@@ -264,17 +321,64 @@ class _Wiring:
         self._problem("unbound-parameter", message, "\n".join(lines))
 
     def _read(self, parameter: Parameter, source: Source) -> Binding | None:
-        if source.mode in (Mode.EACH, Mode.ALL):
-            hint = f"Take the whole output, {source.ref.name}.result, and loop over it in the body."
-            self._problem(
-                "not-iterable" if source.mode is Mode.EACH else "not-mapped",
-                f"takes {source!r} for parameter {parameter.name!r}: "
-                "steps that run once per item are not yet in this release",
-                hint,
-            )
-            return None
+        if isinstance(source.ref, ChildOutput):
+            return self._read_child(source, source.ref)
         names = self._resolve(source.ref)
-        return self._take(parameter, names, source.mode, repr(source)) if names else None
+        if not names:
+            return None
+        mapped = [name for name in names if self.names.several.get(name) is Several.EACH]
+        first = names[0]
+        match source.mode:
+            case Mode.EACH if len(names) == 1:
+                return self._take_each(names[0])
+            case Mode.ALL if len(names) == 1 and mapped:
+                return self._take_all(names[0])
+            case Mode.EACH | Mode.ALL if len(names) > 1:
+                hint = "Join them in a step of its own, and take the items of that one."
+                self._problem("mapped-result", f"takes {source!r}: items are taken of one step, not of a choice", hint)
+            case Mode.ALL:
+                hint = f"Use {first}.result."
+                self._problem("not-mapped", f"takes {first}.all, but {first!r} runs only once", hint)
+            case _ if mapped:
+                name = mapped[0]
+                hint = f"Use {name}.all for the list of all of them, or {name}.each to go on item by item."
+                message = f"takes {source!r}, but {name!r} runs once per item and has many results"
+                self._problem("mapped-result", message, hint)
+            case mode:
+                return self._take(parameter, names, mode, repr(source))
+        return None
+
+    def _need(self, name: str, text: str, way_out: str) -> None:
+        reads = self._reads
+        reads.dependencies[name] = None
+        reads.given.add(name)
+        reads.required.add(name)
+        if name in self.names.optional:
+            message = f"needs {text}, but {name!r} may fail without failing the run (required=False)"
+            self._problem("optional-result", message, way_out)
+
+    def _take_each(self, name: str) -> Binding:
+        way_out = f"Go on from a step that takes {name}.maybe and gives a list, or make {name!r} required."
+        self._need(name, f"{name}.each", way_out)
+        return FromEach(name)
+
+    def _take_all(self, name: str) -> Binding:
+        way_out = f"Make {name!r} required, and say how many of its items may fail:  tolerate=..."
+        self._need(name, f"{name}.all", way_out)
+        return FromAll(name)
+
+    def _read_child(self, source: Source, child: ChildOutput[Any]) -> Binding | None:
+        names = self._resolve(child.subflow)
+        if not names:
+            return None
+        name, output = names[0], child.step.name
+        is_mapped = self.names.several.get(name) is Several.EACH
+        wrong = misread(source, child, name, self.names.waits.get(name), is_mapped=is_mapped)
+        if wrong is not None:
+            self._problem(*wrong)
+            return None
+        self._need(name, repr(source), f"Use {name}.maybe, and if it is there what you need of it:  {name}[{output!r}]")
+        return FromChild(name, output)
 
     def _take(self, parameter: Parameter, names: tuple[str, ...], mode: Mode, text: str) -> Binding:
         reads = self._reads

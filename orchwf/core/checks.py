@@ -1,14 +1,27 @@
 """What the types say about a graph: values that do not fit, branches that cannot be, and those nobody takes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_origin
 
 from ..errors import Problem
-from .definition import UNKNOWN, FromInput, FromStep, Input, Node
+from .definition import (
+    UNKNOWN,
+    FromAll,
+    FromChild,
+    FromEach,
+    FromInput,
+    FromStep,
+    Input,
+    Node,
+    Several,
+)
 from .drafts import StepDraft, WorkflowDraft
-from .references import MISSING, Condition, Ref, alternatives
+from .items import results_type
+from .references import MISSING, Condition, Ref, alternatives, shown_value
+from .subflows import output_type
 from .suggestions import closest
-from .types import describe_type, is_assignable, possible_values
+from .types import describe_type, is_assignable, item_type, list_type, possible_values
 
 
 def check_types(nodes: Sequence[Node], draft: WorkflowDraft) -> list[Problem]:
@@ -19,6 +32,9 @@ def check_types(nodes: Sequence[Node], draft: WorkflowDraft) -> list[Problem]:
     for step, node in zip(draft.steps, nodes, strict=True):
         if node.arguments:
             problems += _mismatches(step, node, by_name, inputs)
+            problems += _without_items(node, by_name)
+        if node.carries:
+            problems += _not_carried(step, node)
         if isinstance(node.options.when, Condition):
             problems += _impossible(node, node.options.when, by_name)
     return problems
@@ -30,18 +46,73 @@ def _mismatches(step: StepDraft, node: Node, nodes: dict[str, Node], inputs: dic
         target = wanted.get(argument.parameter, UNKNOWN)
         if target is UNKNOWN:
             continue
+        whole: Any = UNKNOWN
         match argument.binding:
             case FromStep(names, maybe):
                 given = [nodes[name].returns for name in names] + [None] * maybe
                 source = _source_text(names, maybe, nodes)
             case FromInput(name):
                 given, source = [inputs[name].type], f"the input {name!r}"
+            case FromEach(name):
+                item = given_item(nodes[name])
+                if item is None:
+                    continue
+                given, source = [item], f"{name}.each{_place(nodes[name])}"
+            case FromAll(name):
+                found = nodes[name].returns
+                whole = list_type(found)
+                given, source = (
+                    [results_type(nodes[name], found, nodes)],
+                    f"{name}.all{_place(nodes[name])}",
+                )
+            case FromChild(name, output):
+                found, is_mapped = output_type(nodes[name], output), nodes[name].several is Several.EACH
+                whole = list_type(found) if is_mapped else UNKNOWN
+                given, source = [results_type(nodes[name], found, nodes) if is_mapped else found], f"{name}[{output}]"
             case _:
                 continue
         # Judged one by one: of a choice with an unknown branch the others are still held to the annotation.
         wrong = [each for each in given if not is_assignable(each, target)]
         if wrong:
-            yield _mismatch(node, argument.parameter, target, given, wrong, source)
+            is_gap = whole is not UNKNOWN and is_assignable(whole, target)
+            yield _mismatch(node, argument.parameter, target, given, wrong, source, is_gap=is_gap)
+
+
+def given_item(node: Node) -> Any:
+    """The type of an item that this step gives; None if its output has none."""
+    return node.returns if node.several is Several.EACH else item_type(node.returns)
+
+
+def _place(node: Node) -> str:
+    return f" ({node.location})" if node.location else ""
+
+
+def _without_items(node: Node, nodes: dict[str, Node]) -> Iterator[Problem]:
+    """The `not-iterable` problems: items are taken of what has none."""
+    for argument in node.arguments:
+        if isinstance(argument.binding, FromEach) and given_item(nodes[argument.binding.step]) is None:
+            name = argument.binding.step
+            message = (
+                f"step {node.name!r} runs once per item of {name!r}, "
+                f"but {name!r} gives {describe_type(nodes[name].returns)}, which {_lack(nodes[name].returns)}"
+            )
+            hint = f"Return a list from {name!r}, or take the whole value:  {argument.parameter} = {name}.result"
+            yield Problem("not-iterable", node.name, message, node.location, hint)
+
+
+def _lack(annotation: Any) -> str:
+    return "may have no items" if get_origin(annotation) in (Union, UnionType) else "has no items"
+
+
+def _not_carried(step: StepDraft, node: Node) -> Iterator[Problem]:
+    wanted = next(each.type for each in step.body.parameters if each.name == node.carries)
+    if not is_assignable(node.returns, wanted):
+        message = (
+            f"step {node.name!r} is a loop: its output, {describe_type(node.returns)}, is its next {node.carries!r}, "
+            f"which is {describe_type(wanted)}"
+        )
+        hint = f"It goes to the first parameter that takes a value: is that to be {node.carries!r}?"
+        yield Problem("type-mismatch", node.name, message, node.location, hint)
 
 
 def _source_text(names: Sequence[str], maybe: bool, nodes: dict[str, Node]) -> str:
@@ -52,12 +123,15 @@ def _source_text(names: Sequence[str], maybe: bool, nodes: dict[str, Node]) -> s
 
 
 def _mismatch(
-    node: Node, parameter: str, target: Any, given: Sequence[Any], wrong: Sequence[Any], source: str
+    node: Node, parameter: str, target: Any, given: Sequence[Any], wrong: Sequence[Any], source: str, *, is_gap: bool
 ) -> Problem:
     wanted = describe_type(target)
     found = " | ".join(dict.fromkeys(describe_type(each) or "?" for each in given))
     bad = " | ".join(dict.fromkeys(map(describe_type, wrong)))
-    if wrong == [None] and len(given) > 1:
+    if is_gap:
+        # A list of them would be refused by type checkers, for which its items are as they are declared.
+        hint = f"Items that do not complete give None: annotate  {parameter}: Sequence{found.removeprefix('list')}"
+    elif wrong == [None] and len(given) > 1:
         hint = f"It may be None: annotate  {parameter}: {wanted} | None"
     elif len(wrong) < len(given):
         hint = f"Every branch of the value must fit: {bad} does not."
@@ -72,12 +146,12 @@ def _impossible(node: Node, condition: Condition, nodes: dict[str, Node]) -> Ite
         allowed = None if test.value is MISSING else _values_of(test.ref, nodes)
         if allowed is None or _is_among(test.value, allowed):
             continue
-        shown = [repr(value) if isinstance(value, str) else str(value) for value in allowed]
+        shown = map(shown_value, allowed)
         match = closest(str(test.value), [str(value) for value in allowed])
         yield Problem(
             "impossible-branch",
             node.name,
-            f"step {node.name!r} runs only when {test.ref.name!r} gives {test.value!r}, "
+            f"step {node.name!r} runs only when {test.ref.name!r} gives {shown_value(test.value)}, "
             f"but {test.ref.name!r} can only give {', '.join(shown)}",
             node.location,
             f"Did you mean {match!r}?" if match else "",
@@ -128,7 +202,10 @@ def _is_limited(node: Node) -> bool:
 
 
 def _sync_timeout(step: StepDraft, node: Node) -> Iterator[tuple[str, str]]:
-    if _is_limited(node) and not node.is_async:
+    # What takes long of a subflow is the run that it starts.
+    # What an executor makes of a timeout is its own affair.
+    is_here = node.options.executor is None and node.waits is None
+    if _is_limited(node) and not node.is_async and is_here:
         text = (
             f"[sync-timeout] step {step.name!r} is a plain function with a timeout: its thread cannot be stopped, "
             "so it runs on after the timeout and its result is dropped; make it a coroutine function if it can be"
@@ -154,7 +231,7 @@ def _unhandled(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
         node = by_name[name]
         left = [value for value in _branches(node) if not any(_may_be(guard, name, value) for guard in guards[name])]
         if left:
-            shown = ", ".join(repr(value) if isinstance(value, str) else str(value) for value in left)
+            shown = ", ".join(map(shown_value, left))
             yield (
                 node.location,
                 f"[unhandled-branch] no step runs when {name!r} gives {shown}; add one with when={name}.is_(...)",

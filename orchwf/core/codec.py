@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin, is_typed
 
 from ..errors import EncodingError
 from .definition import UNKNOWN
+from .values.arrays import ARRAY_LEAVES, ARRAY_MODULES, array_leaf
 from .values.containers import ARRAYS, OBJECTS, Defaults, Deque, Entries, Items, Row
 from .values.form import Form, Json, Trouble, type_name, unexpected
 from .values.hints import attribute_hints, unwrapped
@@ -63,7 +64,9 @@ class Codec:
             Deque(nothing), Defaults(nothing, nothing),
         ]  # fmt: skip
         self._forms: dict[type, Form] = {form.cls: form for form in (*LEAVES, *containers)}
-        self._forms_by_tag: dict[str, Form] = {form.tag: form for form in (*LEAVES, *containers, numpy_leaf(object))}
+        self._forms_by_tag: dict[str, Form] = {
+            form.tag: form for form in (*LEAVES, *containers, numpy_leaf(object), *ARRAY_LEAVES)
+        }
         self._any.add(self._forms[list])
         self._any.add(self._forms[dict])
 
@@ -220,6 +223,9 @@ class Codec:
 
     def _class(self, cls: type, args: tuple[Any, ...]) -> Form | None:
         """The form of one class; without `args`, that in which its values are tagged."""
+        if cls.__module__ in ARRAY_MODULES and (array := array_leaf(cls)) is not None:
+            # Also with arguments: shape and dtype stand with each value.
+            return array
         if args:
             return class_form(cls, class_tag(cls, self._module), args, self)
         if form := self._forms.get(cls):
@@ -266,9 +272,8 @@ def _refusal(value: object) -> str:
                 f"it is of type {type_name(cls)}, a kind of {base.__name__} of which orchwf does not know "
                 f"what else it holds; convert it with {base.__name__}(...), or use {_KINDS}"
             )
-    way_out = (
-        "return its tolist()" if hasattr(value, "tolist") else f"return JSON-able values, or an instance of {_KINDS}"
-    )
+    ways = [f"return its {name}()" for name in ("to_arrow", "tolist") if hasattr(value, name)]
+    way_out = ways[0] if ways else f"return JSON-able values, or an instance of {_KINDS}"
     return f"it is of type {type_name(cls)}; {way_out}"
 
 

@@ -28,6 +28,8 @@ def bind_compensation(
                 each.location or body.location or step.body.location, each.hint)
         for each in (*draft.problems, *body.problems)
     ]  # fmt: skip
+    if body.is_stream:
+        problems.append(_stream(step, draft))
     arguments: list[Argument] = []
     has_output = any(parameter.name == step.name for parameter in body.parameters)
     for parameter in body.parameters:
@@ -69,6 +71,11 @@ def _bind(
     if parameter.default is MISSING and not has_output:
         return output, True
     return None, has_output
+
+
+def _stream(step: StepDraft, draft: CompensationDraft) -> Problem:
+    message = f"the compensation of step {step.name!r} is a generator: nobody would run it"
+    return Problem("bad-compensation", step.name, message, draft.body.location, "Make it a function.")
 
 
 def _unbound(step: StepDraft, draft: CompensationDraft, parameter: Parameter) -> Problem:

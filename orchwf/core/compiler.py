@@ -12,8 +12,9 @@ from .checks import check_types, find_warnings
 from .compensating import bind_compensation
 from .cycles import shortest_cycles
 from .dag import Dag
-from .definition import FromStep, Node
+from .definition import FromOutputs, Node
 from .drafts import StepDraft, WorkflowDraft
+from .items import check_items
 from .names import bad_name
 
 
@@ -39,6 +40,7 @@ def compile_draft(draft: WorkflowDraft) -> Dag:
             node = attrs.evolve(node, compensation=compensation)
             problems += wrong
         nodes.append(node)
+    problems += check_items(nodes)
     problems += check_types(nodes, draft)
     order, rest = _sort(nodes, names.positions)
     problems += _cycles(draft, nodes, rest, names.positions)
@@ -173,6 +175,7 @@ def _shown(lines: list[str], limit: int = 20) -> list[str]:
 
 def _reason(node: Node, dependency: str) -> str:
     for argument in node.arguments:
-        if isinstance(argument.binding, FromStep) and dependency in argument.binding.steps:
+        steps = getattr(argument.binding, "steps", None) or (getattr(argument.binding, "step", ""),)
+        if dependency in steps and not isinstance(argument.binding, FromOutputs):
             return f"parameter {argument.parameter!r}"
     return "when" if dependency in node.asked else "depends_on"

@@ -11,18 +11,20 @@ import attrs
 from ..errors import UnknownStepError, UsageError
 from . import serialization
 from .codec import Codec
-from .definition import FromStep, Input, Node
+from .definition import DAG_ATTRIBUTE as DAG_ATTRIBUTE
+from .definition import UNKNOWN, ForChild, FromEach, FromStep, Input, Node, Several
 from .difference import Difference, compare
 from .options import WorkflowOptions
 from .references import Ref
 from .suggestions import did_you_mean
+from .types import list_of_results
 
 if TYPE_CHECKING:
     # For the type of one property only: importing networkx takes long, and few programs look at the graph through it.
     import networkx
 
-DAG_ATTRIBUTE = "__orchwf_dag__"
-"""Where a workflow class keeps its graph."""
+_SEVERAL = {Several.EACH: "each", Several.LOOP: "until", Several.STREAM: "stream"}
+"""What a picture calls a step that has items, by how it comes to have them."""
 
 
 def _read_only(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,6 +82,20 @@ class Dag:
     def codec(self) -> Codec:
         """What writes and reads the values of its runs."""
         return Codec(self.module)
+
+    @cached_property
+    def started(self) -> tuple[type, ...]:
+        """The workflows of which its subflows start runs, as far as they are known."""
+        waits = [node.waits for node in self.nodes.values() if node.waits is not None]
+        found = [each.workflow for each in waits if isinstance(each, ForChild)]
+        return tuple(dict.fromkeys(each for each in found if each is not None))
+
+    def output_type(self, step: str) -> Any:
+        """The type of what this step gives to who reads all of it; UNKNOWN if that is not known."""
+        node = self.nodes.get(step)
+        if node is None:
+            return UNKNOWN
+        return list_of_results(node.returns) if node.several is Several.EACH else node.returns
 
     @cached_property
     def edges(self) -> tuple[tuple[str, str], ...]:
@@ -245,6 +261,7 @@ class Dag:
             description=self.description,
             entrypoint=self.entrypoint,
             inputs=self.inputs.values(),
+            tags=self.options.tags,
         )
 
     @cached_property
@@ -325,17 +342,23 @@ class Dag:
                 label=node.name,
                 kind=node.kind,
                 required=node.options.required,
+                several="" if node.several is None else _SEVERAL[node.several],
                 condition=serialization.condition_text(node.options),
                 tooltip=node.description,
             )
             for node in sorted(self.nodes.values(), key=lambda node: node.position)
         ]
         arrows = [
-            Arrow(parent, node.name, optional=parent not in node.needs)
+            Arrow(parent, node.name, optional=parent not in node.needs, each=_takes_items(node, parent))
             for node in self.nodes.values()
             for parent in node.dependencies
         ]
         return Picture(self.name, tuple(shapes), tuple(arrows))
+
+
+def _takes_items(node: Node, parent: str) -> bool:
+    """Whether this step runs once for each item of that one."""
+    return node.several is Several.EACH and any(argument.binding == FromEach(parent) for argument in node.arguments)
 
 
 def _readers(node: Node, parent: str) -> tuple[str, ...]:

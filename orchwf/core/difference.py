@@ -8,6 +8,8 @@ import attrs
 from .serialization import DECISIVE
 
 _SHOWN = 20
+_MANNERS = {None: "runs once", "each": "runs once per item", "loop": "runs in a loop", "stream": "is a generator"}
+_COMPARED = (*DECISIVE, "several", "carries")
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +57,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
     both = [(before[name], step) for name, step in after.items() if name in before]
     added = tuple(name for name in after if name not in before)
     removed = tuple(name for name in before if name not in after)
-    rewired = [(was, step) for was, step in both if any(_value(was, key) != _value(step, key) for key in DECISIVE)]
+    rewired = [(was, step) for was, step in both if any(_value(was, key) != _value(step, key) for key in _COMPARED)]
     retyped = [(was, step) for was, step in both if was["type"] != step["type"]]
     changed = tuple(step["name"] for was, step in both if was["digest"] != step["digest"])
     inputs = _inputs(old["inputs"], new["inputs"])
@@ -79,7 +81,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
 
 
 def _value(step: Mapping[str, Any], key: str) -> object:
-    return sorted(step[key]) if key == "dependencies" else step[key]
+    return sorted(step[key]) if key == "dependencies" else step.get(key)
 
 
 def _type(each: Mapping[str, Any]) -> str:
@@ -93,7 +95,11 @@ def _rewiring(was: Mapping[str, Any], step: Mapping[str, Any]) -> str:
     if gone or new:
         parts = [f"no longer waits for {', '.join(gone)}"] * bool(gone) + [f"waits for {', '.join(new)}"] * bool(new)
         return " and ".join(parts)
-    for key in ("when", "join", "required", "cancel_rest", "kind"):
+    if was.get("several") != step.get("several"):
+        return f"{_MANNERS[step.get('several')]}, and no more {_MANNERS[was.get('several')]}"
+    if was["kind"] != step["kind"]:
+        return f"is a {step['kind']}, not a {was['kind']}"
+    for key in ("when", "join", "required", "cancel_rest"):
         if was[key] != step[key]:
             return f"has {key}={step[key]!r}, not {was[key]!r}"
     return "takes its values from elsewhere"

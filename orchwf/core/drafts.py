@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from ..errors import Problem
-from .definition import UNKNOWN, Input
+from .definition import UNKNOWN, Input, Wait
 from .options import StepOptions, WorkflowOptions
 from .references import MISSING, Ref
 
@@ -30,7 +30,8 @@ class Body:
     Attributes:
         function: What is called.
         takes_self: Whether it is called with the workflow's instance first.
-        is_async: Whether calling it gives a coroutine.
+        is_async: Whether calling it gives a coroutine, or an asynchronous generator.
+        is_stream: Whether it is a generator.
         parameters: Its named parameters.
         gathers: The name of its parameter `**outputs`; empty if it has none.
         returns: The type of its output, or UNKNOWN.
@@ -44,6 +45,7 @@ class Body:
     function: Callable[..., object]
     takes_self: bool = True
     is_async: bool = False
+    is_stream: bool = False
     parameters: tuple[Parameter, ...] = ()
     gathers: str = ""
     returns: Any = UNKNOWN
@@ -69,7 +71,8 @@ class StepDraft:
     One step as it was written.
 
     `attribute` is what the class calls it, which may differ from its name; `problems` is what is wrong with its
-    options; `digest` overrides that of the body, where options or compensation hold code, too.
+    options; `digest` overrides that of the body, where options or compensation hold code, too; `waits` is what it waits
+    for outside.
     """
 
     name: str
@@ -79,6 +82,7 @@ class StepDraft:
     problems: tuple[Problem, ...] = ()
     digest: Callable[[], str] | None = None
     compensation: CompensationDraft | None = None
+    waits: Wait | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False)

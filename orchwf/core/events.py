@@ -46,7 +46,14 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class RunStarted(Event):
-    """The run exists. `inputs` is JSON: input name -> encoded value; `origin` is the run that it was forked from."""
+    """
+    The run exists. `inputs` is JSON: input name -> encoded value; `origin` is the run that it was forked from.
+
+    It begins at `not_before` (epoch seconds), or at once. `parent` is the run whose step started it, which is
+    `parent_step`, or its item `parent_item`; so it is the `depth`-th of such runs in a row. `known` is JSON: step name
+    -> key of an item -> its encoded result, of those that need not run again. `use_cache` says whether it takes outputs
+    of earlier runs.
+    """
 
     kind = "run.started"
 
@@ -55,6 +62,13 @@ class RunStarted(Event):
     fingerprint: str
     inputs: str
     origin: str = ""
+    not_before: float | None = None
+    parent: str = ""
+    parent_step: str = ""
+    parent_item: int | None = None
+    depth: int = 1
+    known: str = ""
+    use_cache: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +96,10 @@ class RunResumed(Event):
     could not be undone is tried again) or `cancel` (a paused run is to be cancelled). `fingerprint` is that of the
     definition with which it goes on. `rerun` names steps of unknown fate that somebody said are to run again; `reset`
     others that are to run again: as their inputs have changed with the definition, as they failed in a run that has
-    not, or as they waited for another attempt, which has to wait for that of one of these.
+    not, or as they waited for another attempt, which has to wait for that of one of these. `changed` are the steps
+    whose inputs have changed: what they know of their items counts no more, also of those that have failed, which run
+    again only when somebody asks. It is `due` if the run slept, and what it waited for has come, or if nobody has
+    executed it before.
     """
 
     kind = "run.resumed"
@@ -91,6 +108,7 @@ class RunResumed(Event):
     fingerprint: str
     rerun: tuple[str, ...] = ()
     reset: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -128,10 +146,15 @@ class RunCancelled(Event):
 
 @attrs.frozen(kw_only=True)
 class StepEvent(Event):
-    """Something happened to a step. `attempt` counts from 1; 0 if none had begun."""
+    """
+    Something happened to a step, or to one of its items if it has several; `item` counts from 0.
+
+    `attempt` counts from 1; 0 if none had begun.
+    """
 
     step: str
     attempt: int = 0
+    item: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -148,6 +171,20 @@ class StepCompleted(StepEvent):
     kind = "step.completed"
 
     output: str
+
+
+@attrs.frozen(kw_only=True)
+class CacheHit(StepEvent):
+    """
+    The step need not run: `run` computed its output before, which is found under `key`. `step.completed` follows.
+
+    `attempt` is 0, as of what follows: none was made.
+    """
+
+    kind = "cache.hit"
+
+    key: str
+    run: str
 
 
 @attrs.frozen(kw_only=True)
@@ -197,8 +234,9 @@ class StepCancelled(StepEvent):
     """
     The step was stopped, or never begun.
 
-    `cause` is `rest` (a join needed it no longer), `run` (the run was cancelled) or `failure` (the run is failing):
-    the last is undone by a resume. `runs_on` says that the body could not be stopped.
+    `cause` is `rest` (a join needed it no longer), `run` (the run was cancelled), `deadline` (it took too long),
+    `finish` (a step ended the run) or `failure` (the run is failing): the last is undone by a resume. `runs_on` says
+    that the body could not be stopped.
     """
 
     kind = "step.cancelled"
@@ -206,6 +244,56 @@ class StepCancelled(StepEvent):
     reason: str
     cause: str
     runs_on: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class StepExpanded(StepEvent):
+    """
+    The step has `count` items from now on. `keys` tell those that are new by their content, if that was asked for.
+    """
+
+    kind = "step.expanded"
+
+    count: int
+    keys: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ChildStarted(StepEvent):
+    """
+    The order to see to the run `child`, for whose end the step waits, until `due_at` (epoch seconds) if that is given.
+
+    It is a run of `workflow` with these encoded `inputs`; both are empty if it is there already, and is to go on.
+    """
+
+    kind = "child.started"
+
+    child: str
+    workflow: str = ""
+    version: str = ""
+    inputs: str = ""
+    depth: int = 1
+    due_at: float | None = None
+    delay: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TimerSet(StepEvent):
+    """
+    The node waits: until `due_at` (epoch seconds), which is in `delay` seconds, or without a limit if both are None.
+    """
+
+    kind = "timer.set"
+
+    due_at: float | None = None
+    delay: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TimerFired(StepEvent):
+    """What the node waited until has come."""
+
+    kind = "timer.fired"
 
 
 @attrs.frozen(kw_only=True)
@@ -219,10 +307,11 @@ class StepHeartbeat(StepEvent):
 
 @attrs.frozen(kw_only=True)
 class CompensationEvent(Event):
-    """Something happened to the compensation of a step. `attempt` counts from 1."""
+    """Something happened to the compensation of a step, or of one of its items. `attempt` counts from 1."""
 
     step: str
     attempt: int
+    item: int | None = None
 
     def as_step(self) -> StepEvent:
         """What it would be if the compensation were a step: it lives by the same rules."""
@@ -236,7 +325,7 @@ class CompensationStarted(CompensationEvent):
     kind = "compensation.started"
 
     def as_step(self) -> StepEvent:
-        return StepStarted(seq=self.seq, at=self.at, step=self.step, attempt=self.attempt)
+        return StepStarted(seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, item=self.item)
 
 
 @attrs.frozen(kw_only=True)
@@ -246,7 +335,9 @@ class CompensationCompleted(CompensationEvent):
     kind = "compensation.completed"
 
     def as_step(self) -> StepEvent:
-        return StepCompleted(seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, output="null")
+        return StepCompleted(
+            seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, item=self.item, output="null"
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -261,10 +352,12 @@ class CompensationFailed(CompensationEvent):
 
     def as_step(self) -> StepEvent:
         if self.due_at is None:
-            return StepFailed(seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, error=self.error)
+            return StepFailed(
+                seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, item=self.item, error=self.error
+            )
         return StepRetrying(
-            seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, error=self.error, delay=self.delay,
-            due_at=self.due_at,
+            seq=self.seq, at=self.at, step=self.step, attempt=self.attempt, item=self.item, error=self.error,
+            delay=self.delay, due_at=self.due_at,
         )  # fmt: skip
 
 
@@ -273,7 +366,8 @@ class SignalReceived(Event):
     """
     A message reached the run. `message_id` makes its delivery idempotent.
 
-    `signal` is `cancel`, `terminate` or `pause` for these requests; their payload is the reason, as plain text.
+    `signal` is the name of the node that waits for it, and `payload` its encoded value; or `cancel`, `terminate` or
+    `pause` for these requests, or `finish` if a step ends the run: their payload is the reason, as plain text.
     """
 
     kind = "signal.received"
@@ -287,16 +381,16 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         RunStarted, RunPaused, RunResumed, RunCompleted, RunFailed, RunCancelled, StepStarted, StepCompleted,
-        StepRetrying, StepFailed, StepSkipped, StepCancelled, StepHeartbeat, SignalReceived, CompensationStarted,
-        CompensationCompleted, CompensationFailed,
+        StepRetrying, StepFailed, StepSkipped, StepCancelled, StepHeartbeat, StepExpanded, TimerSet, TimerFired,
+        ChildStarted, SignalReceived, CompensationStarted, CompensationCompleted, CompensationFailed, CacheHit,
     )
 }  # fmt: skip
 """Kind -> its class: everything that may stand in a log."""
 
-Row = tuple[int, float, str, str | None, int, str | None]
-"""An event as a store keeps it: seq, at, kind, step, attempt, data (JSON text; of `step.completed` the output)."""
+Row = tuple[int, float, str, str | None, int, int | None, str | None]
+"""An event as a store keeps it: seq, at, kind, step, attempt, item, data (JSON; of `step.completed` the output)."""
 
-_COMMON = frozenset({"seq", "at", "step", "attempt"})
+_COMMON = frozenset({"seq", "at", "step", "attempt", "item"})
 _DETAILS: dict[type[Event], tuple[tuple[str, object], ...]] = {
     cls: tuple((field.name, field.default) for field in attrs.fields(cls) if field.name not in _COMMON)
     for cls in EVENT_TYPES.values()
@@ -307,28 +401,28 @@ _DETAILS: dict[type[Event], tuple[tuple[str, object], ...]] = {
 def to_row(event: Event) -> Row:
     """The event as a flat row that any store can keep. What has its default is left out."""
     if isinstance(event, StepCompleted):
-        return event.seq, event.at, event.kind, event.step, event.attempt, event.output
+        return event.seq, event.at, event.kind, event.step, event.attempt, event.item, event.output
     if isinstance(event, StepStarted):
-        return event.seq, event.at, event.kind, event.step, event.attempt, None
+        return event.seq, event.at, event.kind, event.step, event.attempt, event.item, None
     details = {name: value for name, default in _DETAILS[type(event)] if (value := getattr(event, name)) != default}
     if isinstance(error := details.get("error"), ErrorInfo):
         details["error"] = attrs.asdict(error)
     data = json.dumps(details, ensure_ascii=False, separators=(",", ":")) if details else None
     if isinstance(event, StepEvent | CompensationEvent):
-        return event.seq, event.at, event.kind, event.step, event.attempt, data
-    return event.seq, event.at, event.kind, None, 0, data
+        return event.seq, event.at, event.kind, event.step, event.attempt, event.item, data
+    return event.seq, event.at, event.kind, None, 0, None, data
 
 
 def from_row(row: Row) -> Event:
     """The event that `to_row` made this row of."""
-    seq, at, kind, step, attempt, data = row
+    seq, at, kind, step, attempt, item, data = row
     # Nearly all of a log is of these two kinds.
     if kind == "step.completed":
         # Most bodies return nothing: one text serves them all.
         output = "null" if data == "null" else data or "null"
-        return StepCompleted(seq=seq, at=at, step=step or "", attempt=attempt, output=output)
+        return StepCompleted(seq=seq, at=at, step=step or "", attempt=attempt, item=item, output=output)
     if kind == "step.started":
-        return StepStarted(seq=seq, at=at, step=step or "", attempt=attempt)
+        return StepStarted(seq=seq, at=at, step=step or "", attempt=attempt, item=item)
     cls = EVENT_TYPES[kind]
     given: dict[str, Any] = json.loads(data) if data else {}
     details: dict[str, Any] = {
@@ -337,5 +431,5 @@ def from_row(row: Row) -> Event:
     if isinstance(error := details.get("error"), dict):
         details["error"] = ErrorInfo(**error)
     if issubclass(cls, StepEvent | CompensationEvent):
-        details.update(step=step, attempt=attempt)
+        details.update(step=step, attempt=attempt, item=item)
     return cls(seq=seq, at=at, **details)

@@ -1,20 +1,22 @@
 """What may be said about a step or a workflow beside its code, and what values that takes."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
-from ..errors import BadOptionError, Problem
+from ..errors import BadOptionError
+from .caching import Cache
+from .durations import Duration as Duration
+from .durations import bad_option as bad_option
+from .durations import positive_seconds as positive_seconds
+from .durations import seconds as seconds
+from .limits import Mutex, Queue
 from .references import Condition, Ref
-
-Duration = float | str | timedelta
-"""Seconds, a `timedelta`, or text such as `"30s"`, `"1h30m"`, `"2d"`."""
 
 ErrorFilter = tuple[type[BaseException], ...] | type[BaseException] | Callable[[BaseException], bool]
 """Exception classes, or a predicate over an exception."""
@@ -22,50 +24,24 @@ ErrorFilter = tuple[type[BaseException], ...] | type[BaseException] | Callable[[
 OnChange = Literal["refuse", "adopt"]
 """What is to be done with a run whose graph is another one now: to leave it, or to go on with the new one."""
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(?:\s*\d+(?:\.\d+)?\s*(?:ms|[smhdw])\s*)+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])")
 
-
-def bad_option(option: str, message: str, hint: str = "") -> BadOptionError:
-    """The error that says that one value given to an option is wrong."""
-    return BadOptionError(option, [Problem("bad-option", "", message, hint=hint)])
-
-
-def seconds(value: object, option: str) -> float:
+def checked_time(until: object, option: str) -> float | datetime:
     """
-    A duration as seconds.
+    Seconds from now, or an aware datetime.
 
     Raises:
-        BadOptionError: it is negative, not finite, or no duration at all.
+        BadOptionError: it is neither a duration nor an aware datetime.
     """
-    result: float
-    match value:
-        case bool():
-            result = math.nan
-        case int() | float():
-            result = float(value) if abs(value) < 1e15 else math.inf
-        case timedelta():
-            result = value.total_seconds()
-        case str() if _DURATION.fullmatch(value):
-            result = sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(value))
-        case _:
-            result = math.nan
-    if not (math.isfinite(result) and result >= 0):
-        raise bad_option(
-            option,
-            f"{option} takes a duration, not {value!r}",
-            "Give seconds (a number that is not negative), a timedelta, or text such as '30s', '1h30m', '2d'.",
-        )
-    return result
-
-
-def positive_seconds(value: object, option: str) -> float:
-    """A duration that is longer than nothing, as seconds; errors as of `seconds`."""
-    result = seconds(value, option)
-    if result == 0:
-        raise bad_option(option, f"{option} must be longer than 0 seconds", "Leave it out for no limit.")
-    return result
+    if not isinstance(until, datetime):
+        try:
+            return seconds(until, option)
+        except BadOptionError as error:
+            hint = f"{error.problems[0].hint} Or an aware datetime."
+            raise bad_option(option, f"{option} takes a duration or a time, not {until!r}", hint) from None
+    if until.tzinfo is None:
+        hint = "Such as datetime.now(UTC) + timedelta(hours=1)."
+        raise bad_option(option, f"{option} takes an aware datetime, not the naive {until!r}", hint)
+    return until
 
 
 class Join(StrEnum):
@@ -194,6 +170,8 @@ NO_RETRY = Retry(0)
 
 # One for all: most steps have none, and an empty dict for each would be one object more to keep and to traverse.
 _NO_SOURCES: Mapping[str, object] = MappingProxyType({})
+NO_RESOURCES: Mapping[str, float] = MappingProxyType({})
+"""The same of resources."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -202,6 +180,7 @@ class StepOptions:
     What `@step(...)` was given, checked and converted. Durations are seconds; None is "no limit".
 
     `depends_on` holds nodes and names as they were given, `sources` what a mapping given there bound to parameters.
+    `executor` is the name of the one that runs the body, None if the orchestrator does so itself.
     """
 
     depends_on: tuple["Ref[object] | str", ...] = ()
@@ -217,8 +196,19 @@ class StepOptions:
     when: "Condition | Callable[[object], object] | None" = None
     join: Join | Quorum = Join.ALL
     cancel_rest: bool = False
+    max_parallel: int | None = None
+    tolerate: int | float = 0
+    need: int | None = None
+    item_key: Callable[[Any], object] | None = None
+    until: Callable[[Any], object] | None = None
+    max_iterations: int | None = None
     tags: tuple[str, ...] = ()
     name: str | None = None
+    queue: Queue | str | None = None
+    mutex: Mutex | None = None
+    cache: Cache | None = None
+    executor: str | None = None
+    resources: Mapping[str, float] = NO_RESOURCES
 
     @property
     def is_limited(self) -> bool:

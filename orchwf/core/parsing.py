@@ -1,12 +1,17 @@
 """From what was given to `@step(...)` and `@workflow(...)` to checked options, and what is wrong with them."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from ..errors import BadOptionError, Problem
+from .arity import takes_one
+from .caching import Cache
+from .limits import Mutex, Queue
 from .names import bad_name
 from .options import (
     NO_RETRY,
@@ -28,18 +33,8 @@ _DEEPEST_CONDITION = 100
 
 DEFAULT_OPTIONS = StepOptions()
 
-_NOT_YET: dict[str, tuple[object, ...]] = {
-    "max_parallel": (None,),
-    "tolerate": (None,),
-    "need": (None,),
-    "executor": ("auto", None),
-    "until": (None,),
-    "max_iterations": (None,),
-    "cache": (None,),
-    "queue": (None,),
-    "mutex": (None,),
-}
-"""option of a later release -> the values that mean what this one does anyway"""
+AUTO = "auto"
+"""The executor that is none: the orchestrator runs the body itself, on its loop or in a thread."""
 
 
 def step_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Problem, ...]]:
@@ -54,10 +49,34 @@ def step_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Proble
         except BadOptionError as error:
             problems += error.problems
     options = StepOptions(**values)
+    if options.max_iterations is not None and options.until is None:
+        hint = "Say when the loop ends:  until=lambda output: ..."
+        problems.append(Problem("bad-option", "", "max_iterations goes with until, which is not given", hint=hint))
     if options.cancel_rest and not (options.join is Join.FIRST or isinstance(options.join, Quorum)):
         message = f"cancel_rest=True goes with join='first' or Quorum(n), not with join={str(options.join)!r}"
         problems.append(Problem("bad-option", "", message, hint="With this join the others have ended anyway."))
+    if options.resources and options.executor is None:
+        hint = "Say which one gives them, such as executor='dask'; or let a queue bound it: queue=Queue('gpu', 1)."
+        problems.append(Problem("bad-option", "", "resources are of an executor, and none is given", hint=hint))
     return options, tuple(problems)
+
+
+def options_of(
+    kind: str, known: Collection[str], given: Mapping[str, object]
+) -> tuple[StepOptions, tuple[Problem, ...]]:
+    """
+    The options that something was given which takes only those `known` of `@step(...)`, and what is wrong with them.
+
+    Args:
+        kind: What it is, such as `a signal`.
+    """
+    options, problems = step_options({option: value for option, value in given.items() if option in known})
+    foreign = [
+        Problem("bad-option", "", f"{kind} has no option {option!r}", hint=did_you_mean(option, known, "options"))
+        for option in given
+        if option not in known
+    ]
+    return options, (*problems, *foreign)
 
 
 def compensation_options(given: Mapping[str, object]) -> tuple[StepOptions, tuple[Problem, ...]]:
@@ -73,25 +92,14 @@ def compensation_options(given: Mapping[str, object]) -> tuple[StepOptions, tupl
     return options, (*problems, *foreign)
 
 
-_COMPENSATION_OPTIONS = ("retries", "timeout", "total_timeout")
+_COMPENSATION_OPTIONS = ("retries", "timeout", "total_timeout", "queue", "mutex")
 
 
 def _read_step_option(option: str, value: object) -> dict[str, Any]:
     reader = _STEP_READERS.get(option)
     if reader is not None:
         return reader(value)
-    if option in _NOT_YET:
-        return _later(option, value)
-    raise bad_option(
-        option, f"@step has no option {option!r}", did_you_mean(option, [*_STEP_READERS, *_NOT_YET], "options")
-    )
-
-
-def _later(option: str, value: object) -> dict[str, Any]:
-    # Compared by identity or as text: a value may be of any class, and its equality user code.
-    if any(value is usual or (isinstance(value, str) and value == usual) for usual in _NOT_YET[option]):
-        return {}
-    raise bad_option(option, f"{option}={value!r} is not yet in this release", "Leave it out.")
+    raise bad_option(option, f"@step has no option {option!r}", did_you_mean(option, list(_STEP_READERS), "options"))
 
 
 def _depends_on(value: object) -> dict[str, Any]:
@@ -205,24 +213,11 @@ def _when(value: object) -> dict[str, Any]:
             "when", f"when takes a condition or a function of the instance, not {value!r}",
             "For example: when=assess.is_('approve'), or when=lambda self: self.express",
         )  # fmt: skip
-    if not _takes_one(value):
+    if not takes_one(value):
         raise bad_option(
             "when", "when takes a function of the instance alone", "For example: when=lambda self: self.express"
         )
     return {"when": value}
-
-
-def _takes_one(function: Callable[..., object]) -> bool:
-    """Whether it can be called with one argument; also true of what Python cannot tell."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(None)
-    except TypeError:
-        return False
-    return True
 
 
 def _join(value: object) -> dict[str, Any]:
@@ -236,6 +231,57 @@ def _join(value: object) -> dict[str, Any]:
     if isinstance(value, int) and not isinstance(value, bool):
         hint = f"For so many of them: join=Quorum({value})"
     raise bad_option("join", f"join takes {', '.join(map(repr, kinds))} or Quorum(n), not {value!r}", hint)
+
+
+def _count(option: str) -> Reader:
+    def read(value: object) -> dict[str, Any]:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise bad_option(option, f"{option} takes a whole number of at least 1, not {value!r}")
+        return {option: value}
+
+    return read
+
+
+def _tolerate(value: object) -> dict[str, Any]:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    is_share = isinstance(value, float) and 0 <= value <= 1
+    if value is not None and not is_count and not is_share:
+        raise bad_option(
+            "tolerate", f"tolerate takes how many items may fail, not {value!r}",
+            "A whole number counts them, a number from 0.0 to 1.0 is a share of all.",
+        )  # fmt: skip
+    return {"tolerate": value or 0}
+
+
+def _item_key(value: object) -> dict[str, Any]:
+    # A class such as str makes a key of an item, too.
+    if value is not None and not isinstance(value, type):
+        checked_function(value, "item_key", "an item", "Such as item_key=lambda order: order.id")
+    return {"item_key": value}
+
+
+def _until(value: object) -> dict[str, Any]:
+    if value is not None:
+        checked_function(value, "until", "the output", "Such as until=lambda draft: draft.is_good")
+    return {"until": value}
+
+
+def checked_function(value: object, option: str, of: str, hint: str) -> None:
+    """
+    See that a value is a plain function that can be called with one argument.
+
+    Args:
+        of: What it is called with.
+
+    Raises:
+        BadOptionError: it is none.
+    """
+    if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+        raise bad_option(option, f"{option} takes a plain function of {of}, not a coroutine function", hint)
+    if not callable(value) or isinstance(value, type | Ref):
+        raise bad_option(option, f"{option} takes a function of {of}, not {value!r}", hint)
+    if not takes_one(value):
+        raise bad_option(option, f"{option} takes a function of {of} alone", hint)
 
 
 def _tags(value: object) -> dict[str, Any]:
@@ -254,6 +300,53 @@ def _name(value: object) -> dict[str, Any]:
     return {"name": value}
 
 
+def _queue(value: object) -> dict[str, Any]:
+    if isinstance(value, str) and (reason := bad_name(value)):
+        raise bad_option("queue", f"queue={value!r} cannot be: {reason}")
+    if value is None or isinstance(value, str | Queue):
+        return {"queue": value}
+    raise bad_option(
+        "queue", f"queue takes the name of one, or a Queue, not {value!r}",
+        "For example: queue='api', and Orchestrator(queues=[Queue('api', concurrency=4)])",
+    )  # fmt: skip
+
+
+def _cache(value: object) -> dict[str, Any]:
+    if value is None or isinstance(value, Cache):
+        return {"cache": value}
+    hint = "Cache() keeps outputs for ever." if value is True else "For example: cache=Cache(ttl='1d')"
+    raise bad_option("cache", f"cache takes a Cache, not {value!r}", hint)
+
+
+def _executor(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, str):
+        hint = "Give it to the orchestrator under a name, Orchestrator(executors={'gpu': ...}), and the name here."
+        raise bad_option("executor", f"executor takes 'auto', 'process' or the name of one, not {value!r}", hint)
+    if reason := bad_name(value):
+        raise bad_option("executor", f"executor={value!r} cannot be: {reason}")
+    return {} if value == AUTO else {"executor": value}
+
+
+def _resources(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    hint = "For example: resources={'gpu': 1}"
+    if not isinstance(value, Mapping):
+        raise bad_option("resources", f"resources takes names with how much of each, not {value!r}", hint)
+    for name, amount in value.items():
+        is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+        if not isinstance(name, str) or not name or not is_number or not 0 < amount < math.inf:
+            message = f"resources takes names with a positive number for each, not {name!r}: {amount!r}"
+            raise bad_option("resources", message, hint)
+    return {"resources": MappingProxyType(dict(value))} if value else {}
+
+
+def _mutex(value: Any) -> dict[str, Any]:
+    return {"mutex": value if value is None or isinstance(value, Mutex) else Mutex(value)}
+
+
 _STEP_READERS: dict[str, Reader] = {
     "depends_on": _depends_on,
     "retries": _retries,
@@ -267,8 +360,19 @@ _STEP_READERS: dict[str, Reader] = {
     "when": _when,
     "join": _join,
     "cancel_rest": _flag("cancel_rest"),
+    "max_parallel": _count("max_parallel"),
+    "tolerate": _tolerate,
+    "need": _count("need"),
+    "item_key": _item_key,
+    "until": _until,
+    "max_iterations": _count("max_iterations"),
     "tags": _tags,
     "name": _name,
+    "queue": _queue,
+    "mutex": _mutex,
+    "cache": _cache,
+    "executor": _executor,
+    "resources": _resources,
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from .dag import Dag
-from .definition import FromOutputs, FromStep, Node
+from .definition import FromAll, FromChild, FromEach, FromOutputs, FromStep, Node, Several
 from .options import Join, Quorum
 from .references import Condition, alternatives
 
@@ -30,16 +30,30 @@ class Plan:
         voted: The numbers of the steps whose join may be decided before all they wait for has ended.
         sparing: The numbers of the steps that cancel the rest of what they wait for.
         totalled: The numbers of those, and of the compensations, all of whose attempts have a limit together.
+        several: Number -> how it comes to have items, of those that have.
+        eaches: Number -> (name, number) of those of whose items it takes one each.
+        chained: Number of a step that goes on item by item -> the numbers of those whose items it follows.
+        chains: The other way round.
+        passing: The numbers of those whose items nobody but the one that follows them reads.
+        elsewhere: Whether any of its bodies runs on an executor.
+        guarded: The numbers of those, and of the compensations, that have to ask before they start.
     """
 
     __slots__ = (
-        "children", "deadline", "fail_fast", "gates", "index", "nodes", "order", "parents", "reader_count", "reads",
-        "sources", "sparing", "totalled", "undo", "undone_by", "voted",
+        "chained", "chains", "children", "deadline", "eaches", "elsewhere", "fail_fast", "gates", "guarded", "index",
+        "nodes", "order", "parents", "passing", "reader_count", "reads", "several", "sources", "sparing", "totalled",
+        "undo", "undone_by", "voted",
     )  # fmt: skip
 
     def __init__(self, dag: Dag) -> None:
         by_position = sorted(dag.nodes.values(), key=lambda node: node.position)
-        undoing = [(number, node.compensation) for number, node in enumerate(by_position) if node.compensation]
+        self.several = {number: node.several for number, node in enumerate(by_position) if node.several is not None}
+        undoing = [
+            (number, node.compensation)
+            for number, node in enumerate(by_position)
+            # Of a step that runs per item, the items are undone.
+            if node.compensation and (not self.several or self.several.get(number) in (None, Several.STREAM))
+        ]
         self.nodes: list[Node] = [*by_position, *(compensation for _, compensation in undoing)]
         self.undo = {step: len(by_position) + place for place, (step, _) in enumerate(undoing)}
         self.undone_by = {number: step for step, number in self.undo.items()}
@@ -61,13 +75,52 @@ class Plan:
             tuple((name, self.index[name]) for name in argument_steps(node)) if node.arguments else ()
             for node in self.nodes
         ]
-        self.voted = frozenset(number for number, node in enumerate(by_position) if _counts_votes(node.options.join))
+        self.eaches, self.chained, self.chains = self._items(by_position)
+        self.passing = frozenset(
+            source
+            for source, chain in self.chains.items()
+            if len(chain) == 1 == self.reader_count[source] and self.nodes[source].compensation is None
+        )
+        self.voted = self.chained.keys() | {
+            number for number, node in enumerate(by_position) if _counts_votes(node.options.join)
+        }
         self.sparing = frozenset(number for number, node in enumerate(by_position) if node.options.cancel_rest)
         self.totalled = frozenset(
             number for number, node in enumerate(self.nodes) if node.options.total_timeout is not None
         )
+        # A set that is made at once costs no call for each of them, as a generator does.
+        self.guarded = frozenset(
+            {
+                number
+                for number, node in enumerate(self.nodes)
+                if (options := node.options).queue is not None or options.mutex is not None or options.cache is not None
+            }
+        )
+        self.elsewhere = bool([node for node in by_position if node.options.executor is not None])
         self.deadline = dag.options.deadline
         self.fail_fast = dag.options.fail_fast
+
+    def _items(
+        self, nodes: Sequence[Node]
+    ) -> tuple[dict[int, tuple[tuple[str, int], ...]], dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]:
+        """What `eaches`, `chained` and `chains` are."""
+        eaches, chained, chains = {}, {}, dict[int, tuple[int, ...]]()
+        for number in self.several:
+            names = dict.fromkeys(item_steps(nodes[number]))
+            if names:
+                eaches[number] = tuple((name, self.index[name]) for name in names)
+                # Of a step that a condition asks of, all has to be known first.
+                asked = {self.index[name] for name in condition_steps(nodes[number])}
+                sources = tuple(
+                    source
+                    for _, source in eaches[number]
+                    if self.several.get(source) not in (None, Several.LOOP) and source not in asked
+                )
+                if sources:
+                    chained[number] = sources
+                for source in sources:
+                    chains[source] = (*chains.get(source, ()), number)
+        return eaches, chained, chains
 
     def __len__(self) -> int:
         """How many steps there are."""
@@ -108,11 +161,22 @@ def condition_steps(node: Node) -> Iterator[str]:
 def argument_steps(node: Node) -> Iterator[str]:
     """The names of the steps whose outputs this one takes as arguments."""
     for argument in node.arguments:
-        if isinstance(argument.binding, FromStep | FromOutputs):
-            yield from argument.binding.steps
+        match argument.binding:
+            case FromStep(steps) | FromOutputs(steps):
+                yield from steps
+            case FromAll(step) | FromChild(step):
+                yield step
+            case _:
+                pass
+
+
+def item_steps(node: Node) -> Iterator[str]:
+    """The names of the steps of whose items this one takes one each."""
+    return (argument.binding.step for argument in node.arguments if isinstance(argument.binding, FromEach))
 
 
 def source_steps(node: Node) -> Iterator[str]:
     """The names of the steps whose outputs this one reads, as arguments or in its condition."""
     yield from argument_steps(node)
+    yield from item_steps(node)
     yield from condition_steps(node)

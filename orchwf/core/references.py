@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
-from typing import Any, Generic, TypeVar, cast
+from enum import Enum, StrEnum
+from typing import Any, Generic, TypeVar, cast, overload
 
 import attrs
 
@@ -12,6 +12,7 @@ from ..errors import BadOptionError, Problem
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
+V = TypeVar("V")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -36,6 +37,18 @@ class Source:
         return f"{name}.{self.mode}"
 
 
+class Each:
+    """Gives what `ref.each` is: to a type checker an item of what the node gives, or that itself if it has no items."""
+
+    # A node that runs once per item itself gives one of them each time: it is followed item by item.
+    @overload
+    def __get__(self, instance: "Ref[Iterable[T]]", owner: type) -> T: ...
+    @overload
+    def __get__(self, instance: "Ref[T]", owner: type) -> T: ...
+    def __get__(self, instance: "Ref[Any] | None", owner: type) -> Any:
+        return self if instance is None else Source(instance, Mode.EACH)
+
+
 class Ref(Generic[T_co]):
     """
     Anything in a workflow that gives a value: a step, or a choice between steps.
@@ -44,7 +57,11 @@ class Ref(Generic[T_co]):
     checker they have the type of that value.
     """
 
+    each = Each()
+    """One item of the output of this node, or of those of a node that runs once per item: the step runs for each."""
     name: str = "?"
+    owner: type | None = None
+    """The class in whose body it stands; None if there is none, or it is not known."""
 
     @property
     def result(self) -> T_co:
@@ -57,36 +74,41 @@ class Ref(Generic[T_co]):
         return cast("T_co | None", Source(self, Mode.MAYBE))
 
     @property
-    def each(self: "Ref[Iterable[T]]") -> T:
-        """One item of the output of this node: the step runs once per item."""
-        return cast(T, Source(self, Mode.EACH))
-
-    @property
     def all(self) -> list[T_co]:
         """All results of a node that runs once per item, in input order."""
         return cast("list[T_co]", Source(self, Mode.ALL))
 
     def is_(self: "Ref[A]", value: A) -> "Condition":
         """The condition that the output equals `value`."""
-        return Test(self, lambda output: output == value, f"is {_shown(value)}", value)
+        return Test(self, lambda output: output == value, f"is {shown_value(value)}", value)
 
     def contains(self, item: object) -> "Condition":
         """The condition that `item` is in the output."""
-        return Test(self, lambda output: item in cast("Iterable[object]", output), f"contains {_shown(item)}")
+        return Test(self, lambda output: item in cast("Iterable[object]", output), f"contains {shown_value(item)}")
 
     def where(self, test: Callable[[T_co], object]) -> "Condition":
         """The condition that `test(output)` is true."""
-        return Test(self, cast("Callable[[object], object]", test), "where ...")
+        return Test(self, cast("Callable[[object], object]", test), f"where {_named(test)}")
 
     def __or__(self, other: "Ref[B]") -> "Ref[T_co | B]":
         return Choice([*alternatives(self), *alternatives(other)])
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
+    """A value with which outputs are compared, for people; the same in every process."""
     # This text is part of the fingerprint: it must not hold the order of a set, or an address.
     if isinstance(value, set | frozenset):
-        return f"{{{', '.join(sorted(map(repr, value)))}}}"
+        return f"{{{', '.join(sorted(map(shown_value, value)))}}}"
+    if isinstance(value, Enum):
+        # Its repr says the value, too, which is nobody's business.
+        return f"{type(value).__name__}.{value.name}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _named(function: object) -> str:
+    """The name of a function; dots for one that has none."""
+    name = getattr(function, "__name__", "")
+    return name if isinstance(name, str) and name.isidentifier() else "..."
 
 
 class Choice(Ref[T_co]):
@@ -95,6 +117,22 @@ class Choice(Ref[T_co]):
     def __init__(self, refs: Iterable[Ref[Any]]) -> None:
         self.refs = tuple(refs)
         self.name = " | ".join(ref.name for ref in self.refs)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+class SignalRef(Ref[T_co], Generic[V, T_co]):
+    """A node that waits for a message, which holds a `V`."""
+
+
+class ChildOutput(Ref[T_co]):
+    """`ship[Shipping.book]`: the output of a step of the run that a subflow started."""
+
+    def __init__(self, subflow: Ref[Any], step: Ref[Any]) -> None:
+        self.subflow = subflow
+        self.step = step
+        self.name = f"{subflow.name}[{step.name}]"
 
     def __repr__(self) -> str:
         return f"<{self.name}>"

@@ -4,21 +4,26 @@ How a run ended, in the few lines that a person wants.
 The command line ends with them, and a `RunFailed` carries them as its notes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
-from ..errors import command_line, resume_command
+from ..errors import command_line, resume_command, send_command
 from ..labels import cells, shorten, visible
 from .dag import Dag
-from .events import ErrorInfo
+from .definition import ForSignal, Several
+from .failures import Failures, failed_items, item_name
 from .history import StepRecord
-from .lines import LONGEST_NAME, STOPPED, Line, brief, name_width, names_text, padded, relative
+from .lines import LONGEST_NAME, STOPPED, Line, brief, name_width, names_text, padded
+from .progress import kept_name, several_of, tally_of, told_status, waits_for_somebody, was_in_flight
 from .state import RunStatus, StepStatus
-from .wording import MARKS, count_steps, counts_text, duration_text, plural
+from .types import describe_type
+from .undone import undoing_lines, undoings
+from .wording import MARKS, count_steps, counts_text, duration_text
 
 _MOST_FAILURES = 5
 _MOST_OTHERS = 5
+_MOST_QUESTIONS = 20
 
 _RESUMABLE = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.PAUSED)
 _TOLD_BY_STEPS = ("unknown", "exhausted")
@@ -74,56 +79,76 @@ class Report:
         """
         failed = [record for record in self.steps.values() if record.status is StepStatus.FAILED]
         left_out = [record for record in self.steps.values() if self._is_left_out(record)]
+        borne = [record for record in self.steps.values() if self._bears_failures(record)]
         failures = failed if self.verbose else failed[:_MOST_FAILURES]
         others = left_out if self.verbose else left_out[:_MOST_OTHERS]
-        width = name_width(record.name for record in (*failures, *others, *self.unknown, *self._exhausted))
+        told = (*failures, *borne[:_MOST_OTHERS], *others, *self.unknown, *self._exhausted)
+        width = name_width(item_name(record.name, record.item) for record in told)
         lines = [self.headline()]
         if self.reason and not (failed and self.status is RunStatus.FAILED) and self.pause not in _TOLD_BY_STEPS:
             lines.append(Line(f"  {brief(self.reason)}"))
         for record in failures:
-            lines += self._failure(record, width)
+            lines += self._failures.of_step(record, width)
         if len(failed) > len(failures):
             lines.append(Line(f"  x and {len(failed) - len(failures):,} more that failed", StepStatus.FAILED))
+        for record in borne[:_MOST_OTHERS]:
+            lines += self._failures.borne(record, width)
         lines += [*self._waiting(width), *self._others(others, width)]
         if len(left_out) > len(others):
             counted = counts_text(count_steps(record.status for record in left_out[len(others) :]))
             lines.append(Line(f"  - and more: {counted}", StepStatus.SKIPPED))
-        return [*lines, *self._undoing(), *self._way_on()]
+        is_over = self.interrupted or self.status.is_final
+        undoing = undoing_lines(self.steps.values(), self._failures, is_over=is_over)
+        return [*lines, *undoing, *self._signals(), *self._way_on()]
 
     @property
     def unknown(self) -> list[StepRecord]:
-        """The steps that run at most once, and of which nobody knows whether they took effect."""
+        """The steps that run at most once, or items of such, of which nobody knows whether they took effect."""
         if self.pause == "unknown":
-            return [record for record in self.steps.values() if self._runs_once(record) and was_in_flight(record)]
+            return [record for record in self._all if self._runs_once(record) and was_in_flight(record)]
         if not self.interrupted:
             return []
-        in_flight = [record for record in self.steps.values() if record.status is StepStatus.RUNNING]
+        in_flight = [record for record in self._all if record.status is StepStatus.RUNNING]
         return list(filter(self._runs_once, in_flight))
 
     @property
+    def _all(self) -> Iterator[StepRecord]:
+        """All steps, and after each its items."""
+        for record in self.steps.values():
+            yield record
+            yield from record.begun
+
+    @property
     def _exhausted(self) -> list[StepRecord]:
-        """The steps that wait for somebody, as they have no attempts left."""
-        if self.status is not RunStatus.PAUSED:
-            return []
-        return [record for record in self.steps.values() if waits_for_somebody(record)]
+        """The steps and items that wait for somebody, as they have no attempts left."""
+        return list(filter(waits_for_somebody, self._all)) if self.status is RunStatus.PAUSED else []
 
     def _runs_once(self, record: StepRecord) -> bool:
         node = self.dag.nodes.get(record.name) if self.dag is not None else None
-        return node is not None and node.options.delivery == "at_most_once"
+        if node is None or node.options.delivery != "at_most_once":
+            return False
+        # Finding out about its items does nothing outside.
+        return record.item is not None or node.several is not Several.EACH
 
     def _waiting(self, width: int) -> list[Line]:
         """Of a run that waits for somebody, the steps that it waits for."""
+        unknown, exhausted = self.unknown, self._exhausted
         lines = [
-            Line(f"  ? {padded(record.name, width)}  attempt {record.attempt} was in flight when its process died, "
-                 "and it runs at most once", StepStatus.RETRYING)
-            for record in self.unknown
+            Line(f"  ? {_name(record, width)}  attempt {record.attempt} was in flight "
+                 "when its process died, and it runs at most once", StepStatus.RETRYING)
+            for record in unknown[:_MOST_QUESTIONS]
         ]  # fmt: skip
-        for record in self._exhausted:
-            lines += self._failure(record, width, mark=MARKS[StepStatus.RETRYING], tone=StepStatus.RETRYING)
+        for record in exhausted[:_MOST_QUESTIONS]:
+            lines += self._failures.of_step(record, width, mark=MARKS[StepStatus.RETRYING], tone=StepStatus.RETRYING)
+        hidden = len(unknown[_MOST_QUESTIONS:]) + len(exhausted[_MOST_QUESTIONS:])
+        lines += [Line(f"  ? and {hidden:,} more", StepStatus.RETRYING)] if hidden else []
         if self.pause == "takeovers":
-            died = [record for record in self.steps.values() if was_in_flight(record)]
+            died = [record for record in self._all if was_in_flight(record)]
             lines += [
-                Line(f"  ! {padded(record.name, width)}  was in flight, attempt {record.attempt}", STOPPED)
+                Line(
+                    f"  ! {_name(record, width)}  was in flight, attempt {record.attempt}",
+                    STOPPED,
+                )
                 for record in died[:_MOST_OTHERS]
             ]
         return lines
@@ -135,29 +160,9 @@ class Report:
             for record in others
         ]  # fmt: skip
 
-    def _undoing(self) -> list[Line]:
-        """What was undone, and what was not."""
-        undoing = [(record, record.compensation) for record in self.steps.values() if record.compensation is not None]
-        undoing.sort(key=lambda pair: pair[1].started_at or 0.0)
-        undone = [record.name for record, undo in undoing if undo.status is StepStatus.COMPLETED]
-        lines = [Line(f"  undone: {names_text(undone)}")] if undone else []
-        width = name_width(record.name for record, undo in undoing if undo.status is not StepStatus.COMPLETED)
-        for record, undo in undoing:
-            name = padded(record.name, width)
-            if undo.status is StepStatus.FAILED:
-                error = undo.error or ErrorInfo("Exception", "")
-                tries = f" in {plural(undo.attempt, 'attempt')}" if undo.attempt > 1 else ""
-                lines.append(
-                    Line(f"  x {name}  could not be undone{tries}: {brief(error.headline)}", StepStatus.FAILED)
-                )
-                lines += self._place(error)
-            elif undo.status is not StepStatus.COMPLETED and (self.interrupted or self.status.is_final):
-                lines.append(Line(f"  ! {name}  was being undone", STOPPED))
-        return lines
-
     def headline(self) -> Line:
         """`x DailySales run 7f3a failed in 2.1 s   (2 done, 1 failed, 1 skipped)`"""
-        counts = count_steps(record.status for record in self.steps.values())
+        counts, items = count_steps(map(told_status, self.steps.values())), self._count_items()
         tone = STOPPED if self.interrupted else str(self.status)
         mark = "!" if self.interrupted else MARKS[self.status]
         ended = self.status.is_final and not self.interrupted
@@ -165,12 +170,28 @@ class Report:
         word = STOPPED if self.interrupted else str(self.status)
         if self.interrupted or self.status is RunStatus.PAUSED:
             # Nobody executes it, so nothing of it is running.
-            counts[StepStatus.PENDING] = sum(
-                counts.pop(each, 0) for each in (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING)
-            )
-        counted = f"   ({counts_text(counts)})" if counts else ""
+            _rest(counts)
+            _rest(items)
+        per_item = f"; items: {counts_text(items)}" if any(items.values()) else ""
+        counted = f"   ({counts_text(counts)}{per_item})" if counts else ""
         name = shorten(visible(self.workflow), LONGEST_NAME, cells)
         return Line(f"{mark} {name} run {visible(self.run_id)} {word}{took}{counted}", tone, "strong")
+
+    def _count_items(self) -> dict[StepStatus, int]:
+        """Status -> how many items have it, of the steps that run once per item."""
+        counts: dict[StepStatus, int] = {}
+        for record in self.steps.values():
+            node, tally = self.dag.nodes.get(record.name) if self.dag is not None else None, tally_of(record)
+            if tally is None or several_of(record, node) is not Several.EACH:
+                continue
+            for status, count in tally.counts.items():
+                counts[status] = counts.get(status, 0) + count
+            to_come = tally.total - len(tally.statuses)
+            counts[StepStatus.PENDING] = counts.get(StepStatus.PENDING, 0) + to_come
+        return counts
+
+    def _bears_failures(self, record: StepRecord) -> bool:
+        return bool(record.items) and record.status is not StepStatus.FAILED and bool(failed_items(record))
 
     def _is_left_out(self, record: StepRecord) -> bool:
         """Whether it did not run, or not to its end, because of the failure or the cancellation of the run."""
@@ -178,30 +199,16 @@ class Report:
             return False
         return self.status is not RunStatus.COMPLETED and record.cause not in ("when", "body", "rest")
 
-    def _failure(self, record: StepRecord, width: int, *, mark: str = "x", tone: str = StepStatus.FAILED) -> list[Line]:
-        error = record.error or ErrorInfo("Exception", "")
-        node = self.dag.nodes.get(record.name) if self.dag is not None else None
-        optional = "  (optional)" if node is not None and not node.options.required else ""
-        tries = f"attempt {record.attempt}/{max_attempts(record, self.dag)}" if record.attempt else "not tried"
-        headline = f"  {mark} {padded(record.name, width)}  {tries}  {brief(error.headline)}{optional}"
-        return [Line(headline, tone), *self._place(error)]
-
-    def _place(self, error: ErrorInfo) -> list[Line]:
-        if self.verbose and error.traceback:
-            return [Line(f"      {visible(line)}", weight="faint") for line in error.traceback.rstrip().splitlines()]
-        lines = []
-        if error.location:
-            lines.append(Line(f"      {brief(relative(error.location, self.folder))}", weight="faint"))
-        if error.source:
-            lines.append(Line(f"        {brief(error.source)}"))
-        return lines
+    @property
+    def _failures(self) -> Failures:
+        return Failures(dag=self.dag, folder=self.folder, verbose=self.verbose)
 
     def _way_on(self) -> list[Line]:
         """What to type, and what it keeps."""
         if self.store is None or not (self.interrupted or self.status in _RESUMABLE):
             return []
         if self.unknown:
-            return self._questions([record.name for record in self.unknown], self.store)
+            return self._questions(_names(self.unknown), self.store)
         resume = resume_command(self.run_id, self.store)
         if self.compensation == "failed":
             return [Line(f"  To try again what could not be undone:  {resume}")]
@@ -209,11 +216,11 @@ class Report:
             return []
         if self.compensation == "done":
             return self._fork(self.store)
-        is_undoing = any(record.compensation is not None for record in self.steps.values())
-        kept = [name for name, record in self.steps.items() if record.status is StepStatus.COMPLETED]
+        is_undoing = any(any(undoings(record)) for record in self.steps.values())
+        kept = [name for record in self.steps.values() if (name := kept_name(record))]
         keeps = f"      (keeps {names_text(kept)})" if kept and not is_undoing else ""
         if self._exhausted:
-            names = [record.name for record in self._exhausted]
+            names = _names(self._exhausted)
             without = resume_command(self.run_id, self.store, "skip", names)
             return [
                 Line(f"  Mend what is wrong, then:  {resume}{keeps}"),
@@ -230,6 +237,21 @@ class Report:
         fork = command_line("fork", self.run_id, store, ["--from", failed[0]])
         return [Line(f"  Mend the code, then:  {fork}      (what was undone runs again)")]
 
+    def _signals(self) -> list[Line]:
+        """Of a run that goes on, what to type for the signals that it waits for."""
+        if self.dag is None or self.store is None or self.store.startswith("memory:"):
+            return []
+        if self.status is not RunStatus.RUNNING:
+            return []
+        lines = []
+        for record in self.steps.values():
+            node = self.dag.nodes.get(record.name)
+            if node is not None and record.status is StepStatus.WAITING and isinstance(node.waits, ForSignal):
+                payload = "" if describe_type(node.waits.type) == "None" else "JSON"
+                command = send_command(self.run_id, self.store, record.name, payload)
+                lines.append(Line(f"  Send {visible(record.name)}:  {command}"))
+        return lines[:_MOST_OTHERS]
+
     def _questions(self, names: list[str], store: str) -> list[Line]:
         """What somebody may answer who knows what became of the steps that run at most once."""
         it, them = ("it", "it") if len(names) == 1 else ("they", "them")
@@ -238,6 +260,9 @@ class Report:
             "values": f"{it} did, and returned this",
             "skip": f"go on without {them}",
         }
+        if self.dag is not None and any(self.dag.nodes[name].several is not None for name in names):
+            # Nobody can say of which item a value is.
+            del answers["values"]
         typed = {resume_command(self.run_id, store, answer, names): what for answer, what in answers.items()}
         longest = max(map(len, typed))
         return [
@@ -246,17 +271,17 @@ class Report:
         ]
 
 
-def was_in_flight(record: StepRecord) -> bool:
-    """Whether an attempt of it was in flight when its process died, and it was not begun again."""
-    return bool(record.attempts) and StepStatus.PENDING is record.status is record.attempts[-1].status
+def _name(record: StepRecord, width: int) -> str:
+    return padded(item_name(record.name, record.item), width)
 
 
-def waits_for_somebody(record: StepRecord) -> bool:
-    """Whether it has no attempts left and goes on when somebody resumes the run."""
-    return record.status is StepStatus.RETRYING and record.due_at is None
+def _names(records: Iterable[StepRecord]) -> list[str]:
+    """The names of the steps that these are, or are items of, once each."""
+    return list(dict.fromkeys(record.name for record in records))
 
 
-def max_attempts(record: StepRecord, dag: Dag | None) -> int:
-    """How many attempts there may be: those of the definition, or more if a resume gave a fresh budget."""
-    node = dag.nodes.get(record.name) if dag is not None else None
-    return max(record.attempt, record.spent + 1 + node.options.retry.max_retries if node is not None else 0)
+def _rest(counts: dict[StepStatus, int]) -> None:
+    """Count what runs, of what nobody executes, among what is to do."""
+    counts[StepStatus.PENDING] = sum(
+        counts.pop(each, 0) for each in (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING)
+    )

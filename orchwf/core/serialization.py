@@ -2,33 +2,46 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 import attrs
 
 from ..errors import UsageError
+from .caching import cache_document, read_cache
 from .definition import (
     NO_STEPS,
     UNKNOWN,
     Argument,
     Binding,
+    ForChild,
+    ForSignal,
+    ForTime,
+    FromAll,
+    FromChild,
     FromContext,
+    FromEach,
     FromInput,
     FromOutputs,
     FromStep,
     Input,
     Node,
+    Several,
+    Wait,
 )
-from .options import NO_RETRY, Join, Quorum, Retry, StepOptions, WorkflowOptions
-from .references import Condition, Lookup
+from .limits import limits_document, read_limits
+from .options import NO_RESOURCES, NO_RETRY, Join, Quorum, Retry, StepOptions, WorkflowOptions
+from .references import Condition, Lookup, Test
 from .types import TypeName, describe_type
 
 T = TypeVar("T")
+
+_FUNCTION = "lambda self: ..."
 
 SCHEMA = 1
 """Which form these documents have; raised when an older reader could not understand them."""
@@ -49,6 +62,9 @@ class Described(Condition):
     def answer(self, lookup: Lookup) -> bool | None:
         return None
 
+    def tests(self) -> Iterator[Test]:
+        return iter(())
+
     def __str__(self) -> str:
         return self.text
 
@@ -62,7 +78,7 @@ def condition_text(options: StepOptions) -> str:
             return str(options.when)
         case function:
             name = str(getattr(function, "__name__", type(function).__name__))
-            return "lambda self: ..." if name == "<lambda>" else f"{name}(self)"
+            return _FUNCTION if name == "<lambda>" else f"{name}(self)"
 
 
 def to_document(head: Document, nodes: Iterable[Node]) -> Document:
@@ -75,7 +91,9 @@ def to_text(head: Document, nodes: Iterable[Node]) -> str:
     return "".join(_pieces(_TEXT, {**head, "steps": []}, map(_node_document, nodes)))
 
 
-def head_document(*, name: str, version: str, description: str, entrypoint: str, inputs: Iterable[Input]) -> Document:
+def head_document(
+    *, name: str, version: str, description: str, entrypoint: str, inputs: Iterable[Input], tags: Sequence[str] = ()
+) -> Document:
     """What the document of a graph says beside its fingerprint and its steps."""
     return {
         "schema": SCHEMA,
@@ -84,6 +102,7 @@ def head_document(*, name: str, version: str, description: str, entrypoint: str,
         "description": description,
         "entrypoint": entrypoint,
         "inputs": [_input_document(each) for each in inputs],
+        **({"tags": list(tags)} if tags else {}),
     }
 
 
@@ -131,7 +150,9 @@ def _pieces(encoder: json.JSONEncoder, outer: object, rows: Iterator[object]) ->
 
 def _content_of(node: Node) -> list[object]:
     content = {**_decisive(node), "dependencies": sorted(node.dependencies)}
-    return [node.name, *map(content.__getitem__, DECISIVE), describe_type(node.returns), node.digest()]
+    text = [node.name, *map(content.__getitem__, DECISIVE), describe_type(node.returns), node.digest()]
+    # So what has no items has the fingerprint that it had before there were any.
+    return text if node.several is None else [*text, str(node.several), node.carries]
 
 
 def _input_document(each: Input) -> Document:
@@ -175,7 +196,42 @@ def _node_document(node: Node) -> Document:
         "description": node.description,
         "location": node.location,
         "digest": node.digest(),
+        **_items_document(node),
+        **({} if node.waits is None else {"waits": _wait_document(node.waits)}),
+        **limits_document(options.queue, options.mutex),
+        **cache_document(options.cache),
+        **({} if options.executor is None else {"executor": options.executor, "resources": {**options.resources}}),
     }
+
+
+def _items_document(node: Node) -> Document:
+    """What a step that has items says of them; nothing of any other step."""
+    if node.several is None:
+        return {}
+    options = node.options
+    return {
+        "several": str(node.several),
+        "carries": node.carries,
+        "max_parallel": options.max_parallel,
+        "tolerate": options.tolerate,
+        "need": options.need,
+        "max_iterations": options.max_iterations,
+    }
+
+
+def _wait_document(waits: Wait) -> Document:
+    match waits:
+        case ForSignal():
+            return {"type": describe_type(waits.type), "timeout": waits.timeout, "default": waits.default}
+        case ForTime(until=until):
+            if isinstance(until, datetime):
+                return {"until": until.isoformat()}
+            return {"until": until if isinstance(until, int | float) else _FUNCTION}
+        case ForChild():
+            name = waits.name if waits.workflow is None else waits.workflow.__name__
+            return {"workflow": name, "on_parent_close": waits.on_parent_close, "max_depth": waits.max_depth}
+        case _:
+            assert_never(waits)
 
 
 def _compensation_document(node: Node | None) -> Document | None:
@@ -186,6 +242,7 @@ def _compensation_document(node: Node | None) -> Document | None:
         "timeout": node.options.timeout,
         "total_timeout": node.options.total_timeout,
         "location": node.location,
+        **limits_document(node.options.queue, node.options.mutex),
     }
 
 
@@ -198,8 +255,16 @@ def _argument_document(argument: Argument) -> Document:
             document |= {"source": "input", "names": [name]}
         case FromContext():
             document |= {"source": "context", "names": []}
-        case outputs:
-            document |= {"source": "outputs", "names": list(outputs.steps)}
+        case FromOutputs(steps):
+            document |= {"source": "outputs", "names": list(steps)}
+        case FromEach(step):
+            document |= {"source": "each", "names": [step]}
+        case FromAll(step):
+            document |= {"source": "all", "names": [step]}
+        case FromChild(step, output):
+            document |= {"source": "child", "names": [step], "output": output}
+        case _:
+            assert_never(argument.binding)
     return document
 
 
@@ -225,7 +290,7 @@ def from_document(document: Mapping[str, Any]) -> Document:
             "entrypoint": document["entrypoint"],
             "inputs": {each["name"]: _read_input(each) for each in document["inputs"]},
             "nodes": {each["name"]: _read_node(each) for each in document["steps"]},
-            "options": WorkflowOptions(),
+            "options": WorkflowOptions(tags=tuple(document.get("tags", ()))),
         }
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"this is not a graph that Dag.to_dict() gave: {type(error).__name__} {error}") from error
@@ -261,8 +326,19 @@ def _read_node(document: Mapping[str, Any]) -> Node:
             when=Described(document["when"]) if document["when"] else None,
             join=_read_join(document["join"]),
             cancel_rest=document["cancel_rest"],
+            max_parallel=document.get("max_parallel"),
+            tolerate=document.get("tolerate", 0),
+            need=document.get("need"),
+            max_iterations=document.get("max_iterations"),
             tags=tuple(document["tags"]),
+            cache=read_cache(document),
+            executor=document.get("executor"),
+            resources=document.get("resources", NO_RESOURCES),
+            **read_limits(document),
         ),
+        several=Several(document["several"]) if "several" in document else None,
+        carries=document.get("carries", ""),
+        waits=_read_wait(document["kind"], document.get("waits", {})),
         returns=_read_type(document["type"]),
         description=document["description"],
         location=document["location"],
@@ -271,12 +347,36 @@ def _read_node(document: Mapping[str, Any]) -> Node:
     )
 
 
+def _read_wait(kind: str, document: Mapping[str, Any]) -> Wait | None:
+    match kind:
+        case "signal":
+            type_ = _read_type(document["type"])
+            return ForSignal(type=type_, timeout=document["timeout"], default=document["default"])
+        case "sleep":
+            until = document["until"]
+            if isinstance(until, str):
+                until = _unknown_time if until == _FUNCTION else datetime.fromisoformat(until)
+            return ForTime(until=until)
+        case "subflow":
+            return ForChild(
+                name=document["workflow"], on_parent_close=document["on_parent_close"], max_depth=document["max_depth"]
+            )
+        case _:
+            return None
+
+
+def _unknown_time(instance: object) -> float:
+    """Stands for a function of which the code is not known; nobody calls it."""
+    return 0.0
+
+
 def _read_compensation(step: str, document: Mapping[str, Any] | None) -> Node | None:
     if document is None:
         return None
     options = StepOptions(
-        retry=_read_retry(document["retries"]), timeout=document["timeout"], total_timeout=document["total_timeout"]
-    )
+        retry=_read_retry(document["retries"]), timeout=document["timeout"], total_timeout=document["total_timeout"],
+        **read_limits(document),
+    )  # fmt: skip
     return Node(name=step, options=options, location=document["location"])
 
 
@@ -306,6 +406,12 @@ def _read_argument(document: Mapping[str, Any]) -> Argument:
             binding = FromContext()
         case "outputs":
             binding = FromOutputs(names)
+        case "each":
+            binding = FromEach(names[0])
+        case "all":
+            binding = FromAll(names[0])
+        case "child":
+            binding = FromChild(names[0], document["output"])
         case source:
             binding = FromStep(names, source == "maybe")
     return Argument(document["parameter"], binding)

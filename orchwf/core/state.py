@@ -23,11 +23,16 @@ class RunStatus(StrEnum):
 
 
 class StepStatus(StrEnum):
-    """Where a step is. `retrying` waits for its next attempt."""
+    """
+    Where a step is.
+
+    `retrying` waits for its next attempt; `waiting` for a signal, a time, the end of another run, or its own items.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
     RETRYING = "retrying"
+    WAITING = "waiting"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -42,24 +47,40 @@ class StepStatus(StrEnum):
 _FINAL_RUN = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 _FINAL_STEP = frozenset({StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED})
 
-_P, _R, _W = StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING
+_P, _R, _T, _W = StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.WAITING
 
 STEP_TRANSITIONS: dict[tuple[StepStatus, str], StepStatus] = {
     (_P, events.StepStarted.kind): _R,
     # Somebody gave the output, or it is that of the run from which this one was forked.
     (_P, events.StepCompleted.kind): StepStatus.COMPLETED,
+    (_P, events.CacheHit.kind): _P,
     (_P, events.StepFailed.kind): StepStatus.FAILED,
     (_P, events.StepSkipped.kind): StepStatus.SKIPPED,
     (_P, events.StepCancelled.kind): StepStatus.CANCELLED,
     (_R, events.StepHeartbeat.kind): _R,
     (_R, events.StepCompleted.kind): StepStatus.COMPLETED,
-    (_R, events.StepRetrying.kind): _W,
+    (_R, events.StepRetrying.kind): _T,
     (_R, events.StepFailed.kind): StepStatus.FAILED,
     (_R, events.StepSkipped.kind): StepStatus.SKIPPED,
     (_R, events.StepCancelled.kind): StepStatus.CANCELLED,
-    (_W, events.StepStarted.kind): _R,
+    (_T, events.StepStarted.kind): _R,
+    # What another run has computed meanwhile.
+    (_T, events.CacheHit.kind): _T,
+    (_T, events.StepCompleted.kind): StepStatus.COMPLETED,
     # No time is left for the attempt that was due, and somebody is to say how it goes on.
-    (_W, events.StepRetrying.kind): _W,
+    (_T, events.StepRetrying.kind): _T,
+    (_T, events.StepFailed.kind): StepStatus.FAILED,
+    (_T, events.StepCancelled.kind): StepStatus.CANCELLED,
+    # It waits for something outside: a time, a signal, another run; or for its items.
+    (_P, events.TimerSet.kind): _W,
+    (_R, events.ChildStarted.kind): _W,
+    (_P, events.StepExpanded.kind): _W,
+    (_R, events.StepExpanded.kind): _W,
+    (_W, events.StepExpanded.kind): _W,
+    (_W, events.TimerFired.kind): _W,
+    (_W, events.StepRetrying.kind): _T,
+    (_W, events.StepSkipped.kind): StepStatus.SKIPPED,
+    (_W, events.StepCompleted.kind): StepStatus.COMPLETED,
     (_W, events.StepFailed.kind): StepStatus.FAILED,
     (_W, events.StepCancelled.kind): StepStatus.CANCELLED,
 }
@@ -67,6 +88,9 @@ STEP_TRANSITIONS: dict[tuple[StepStatus, str], StepStatus] = {
 
 RUN_TRANSITIONS: dict[tuple[RunStatus, str], RunStatus] = {
     (RunStatus.SCHEDULED, events.RunStarted.kind): RunStatus.RUNNING,
+    # It was to begin later, and the time has come.
+    (RunStatus.SCHEDULED, events.RunResumed.kind): RunStatus.RUNNING,
+    (RunStatus.SCHEDULED, events.RunCancelled.kind): RunStatus.CANCELLED,
     (RunStatus.RUNNING, events.RunPaused.kind): RunStatus.PAUSED,
     (RunStatus.RUNNING, events.RunResumed.kind): RunStatus.RUNNING,
     (RunStatus.RUNNING, events.RunCompleted.kind): RunStatus.COMPLETED,
@@ -94,17 +118,19 @@ def next_step_status(step: str, status: StepStatus, kind: str) -> StepStatus:
         raise IllegalTransitionError(f"step {step!r}", str(status), kind) from None
 
 
-def next_run_status(run: str, status: RunStatus, kind: str) -> RunStatus:
+def next_run_status(run: str, status: RunStatus, event: events.Event) -> RunStatus:
     """
-    Where a run is after an event of this kind.
+    Where a run is after this event.
 
     Raises:
         IllegalTransitionError: the table does not have the pair.
     """
     try:
-        return RUN_TRANSITIONS[status, kind]
+        following = RUN_TRANSITIONS[status, event.kind]
     except KeyError:
-        raise IllegalTransitionError(f"run {run!r}", str(status), kind) from None
+        raise IllegalTransitionError(f"run {run!r}", str(status), event.kind) from None
+    is_for_later = type(event) is events.RunStarted and event.not_before is not None
+    return RunStatus.SCHEDULED if is_for_later else following
 
 
 UNDONE_CAUSES = frozenset({"failure", "deadline"})
@@ -116,7 +142,7 @@ BY_HAND = frozenset({"retry", "undo"})
 
 
 def status_after_resume(
-    status: StepStatus, resumed: events.RunResumed, *, step: str, undone: bool, waits: bool
+    status: StepStatus, resumed: events.RunResumed, *, step: str, undone: bool, waits: bool, expanded: bool = False
 ) -> StepStatus:
     """
     Where a step is after `run.resumed`.
@@ -126,9 +152,10 @@ def status_after_resume(
     Args:
         undone: Whether its end was the failure of the run or came from it: a retry undoes that.
         waits: Whether it waits for somebody to resume the run.
+        expanded: Whether it is known which items it runs for: then it waits for them again.
     """
-    if status is StepStatus.RUNNING or step in resumed.reset:
+    if status is StepStatus.RUNNING:
         return StepStatus.PENDING
-    if resumed.reason == "retry" and (waits or (undone and status.is_final)):
-        return StepStatus.PENDING
+    if step in resumed.reset or (resumed.reason == "retry" and (waits or (undone and status.is_final))):
+        return StepStatus.WAITING if expanded and step not in resumed.changed else StepStatus.PENDING
     return status

@@ -198,6 +198,52 @@ def _item(source: Any, kind: type) -> Any:
     return items[0] if is_generator else None
 
 
+def item_type(annotation: Any) -> Any:
+    """
+    What one gets by iterating over values of a type: UNKNOWN if that is not known, None if they have no items.
+    """
+    annotation = _plain(annotation)
+    if get_origin(annotation) in _UNIONS:
+        members = [item_type(member) for member in get_args(annotation)]
+        if any(member is None for member in members):
+            return None
+        return UNKNOWN if UNKNOWN in members else Union[tuple(members)]  # noqa: UP007  Made of values.
+    if _is_open(annotation):
+        return UNKNOWN
+    if isinstance(annotation, typing.NewType):
+        return item_type(annotation.__supertype__)
+    kind = get_origin(annotation) or annotation
+    if kind in (str, bytes, bytearray):
+        # A text has letters, but who says "each" means something else.
+        return None
+    if not isinstance(kind, type):
+        return None
+    found = _item(annotation, kind)
+    return (UNKNOWN if found is None else found) if issubclass(kind, collections.abc.Iterable) else None
+
+
+def holds(annotation: Any, value: object) -> bool:
+    """Whether a value is one of this type, as far as its class tells; True if that cannot be said."""
+    annotation = _plain(annotation)
+    if get_origin(annotation) in _UNIONS:
+        return any(holds(member, value) for member in get_args(annotation))
+    if get_origin(annotation) is Literal:
+        return _accepts_literal(value, annotation)
+    if _is_open(annotation) or typing.is_typeddict(annotation) or isinstance(annotation, typing.NewType):
+        return True
+    return is_assignable(type(value), get_origin(annotation) or annotation)
+
+
+def list_type(item: Any) -> Any:
+    """The type of a list of values of this type."""
+    return UNKNOWN if item is UNKNOWN else list[item]
+
+
+def list_of_results(item: Any) -> Any:
+    """The type of a list of results, some of which may be missing."""
+    return UNKNOWN if item is UNKNOWN else list[Union[item, None]]  # noqa: UP007  Made of values.
+
+
 def _is_unpacked(item: Any) -> bool:
     return get_origin(item) is typing.Unpack or getattr(item, "__unpacked__", False) is True
 

@@ -13,6 +13,7 @@ _WORDS: dict[StepStatus, str] = {
     StepStatus.CANCELLED: "cancelled",
     StepStatus.RUNNING: "running",
     StepStatus.RETRYING: "retrying",
+    StepStatus.WAITING: "waiting",
     StepStatus.PENDING: "to do",
 }
 """What a step of this status is called where steps are counted, in the order in which they are."""
@@ -87,6 +88,7 @@ MARKS: dict[str, str] = {
     StepStatus.CANCELLED: "/",
     StepStatus.RUNNING: ">",
     StepStatus.RETRYING: "~",
+    StepStatus.WAITING: "=",
     StepStatus.PENDING: "o",
     RunStatus.SCHEDULED: "o",
     RunStatus.PAUSED: "o",

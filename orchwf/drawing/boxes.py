@@ -6,20 +6,23 @@ from functools import partial
 import attrs
 
 from ..labels import pixels, shorten, visible
-from .picture import STATUSES, Shape
+from .picture import KINDS, STATUSES, Shape
 from .summary import GroupShape, counts_text
 
 _LABEL_SIZE, SMALL_SIZE = 13.0, 11.0
 _MAX_TEXT = 216.0
 _MIN_WIDTH = 76.0
 PADDING = 12.0
+_ROOM = {"subflow": 4.0, "signal": 3.0}
+"""Kind -> what it has beside the padding: for an inner line, or as its sides lean."""
+
 LINE = 15.0
 ICON_ROOM = 15.0
 
 
 @attrs.frozen
 class Line:
-    """One line of text in a box, and the status whose icon stands before it."""
+    """One line of text in a box, and the status or kind whose icon stands before it."""
 
     text: str
     css: str
@@ -41,7 +44,8 @@ def lines_of(shape: Shape, prefix: str) -> list[Line]:
         icon = shape.status if shape.status in STATUSES else ""
         lines.append(Line(_fitted(outcome, SMALL_SIZE), "state", SMALL_SIZE, icon))
     if traits := _traits(shape):
-        lines.append(Line(_fitted(traits, SMALL_SIZE), "trait", SMALL_SIZE))
+        icon = next((word for word in (shape.kind, shape.several) if word in KINDS), "")
+        lines.append(Line(_fitted(traits, SMALL_SIZE), "trait", SMALL_SIZE, icon))
     return lines
 
 
@@ -71,18 +75,21 @@ def _outcome(shape: Shape) -> str:
 
 
 def _traits(shape: Shape) -> str:
-    kind = "" if shape.kind == "step" else visible(shape.kind)
-    condition = f"when {visible(shape.condition)}" if shape.condition else ""
-    return " · ".join(filter(None, (kind, "" if shape.required else "optional", condition)))
+    return " · ".join(map(visible, shape.traits))
 
 
 def _fitted(text: str, size: float) -> str:
     return shorten(text, _MAX_TEXT, partial(pixels, size=size))
 
 
-def size_of(lines: Sequence[Line]) -> tuple[float, float]:
+def margin_of(shape: Shape) -> float:
+    """How far the text of a shape stands from its sides."""
+    return PADDING + _ROOM.get(shape.kind, 0.0)
+
+
+def size_of(shape: Shape, lines: Sequence[Line]) -> tuple[float, float]:
     """The width and height of a box with these lines."""
-    width = max(line.width for line in lines) + 2 * PADDING
+    width = max(line.width for line in lines) + 2 * margin_of(shape)
     return max(_MIN_WIDTH, round(width)), 16.0 + LINE * len(lines)
 
 

@@ -3,6 +3,14 @@
 from ..labels import visible
 from .picture import STATUSES, Picture, Shape, distinct_arrows
 
+_OUTLINES = {
+    "signal": "shape=parallelogram",
+    "sleep": "shape=ellipse",
+    "subflow": "peripheries=2",
+    "each": "shape=box3d",
+}
+"""What a step is, or how it has several runs -> the attributes by which its outline tells that."""
+
 
 def to_dot(picture: Picture) -> str:
     """The picture as a DOT digraph: all of it, however large it is."""
@@ -19,6 +27,7 @@ def to_dot(picture: Picture) -> str:
     for arrow in distinct_arrows(picture):
         options = [f"label={_quoted(arrow.label)}"] if arrow.label else []
         options += ["style=dashed"] if arrow.optional else []
+        options += ["arrowhead=normalnormal"] if arrow.each else []
         suffix = f" [{', '.join(options)}]" if options else ""
         lines.append(f"    {ids[arrow.source]} -> {ids[arrow.target]}{suffix};")
     return "\n".join([*lines, "}", ""])
@@ -26,10 +35,8 @@ def to_dot(picture: Picture) -> str:
 
 def _attributes(shape: Shape) -> str:
     outcome = ", ".join(filter(None, (shape.status, shape.detail)))
-    traits = [] if shape.kind == "step" else [shape.kind]
-    traits += [] if shape.required else ["optional"]
-    traits += [f"when {shape.condition}"] if shape.condition else []
-    attributes = [f"label={_quoted(*filter(None, (shape.label, outcome, ', '.join(traits))))}"]
+    attributes = [f"label={_quoted(*filter(None, (shape.label, outcome, ', '.join(shape.traits))))}"]
+    attributes += [_OUTLINES[word] for word in (shape.kind, shape.several) if word in _OUTLINES]
     if shape.tooltip:
         attributes.append(f"tooltip={_quoted(shape.tooltip)}")
     if look := STATUSES.get(shape.status):

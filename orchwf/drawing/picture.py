@@ -1,4 +1,4 @@
-"""What is to be drawn: shapes, the arrows between them, and what each status looks like."""
+"""What is to be drawn: shapes, the arrows between them, and what statuses and kinds look like."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,10 @@ class Shape:
     Attributes:
         id: Unique in the picture; any text.
         label: What is written in the box; any text.
-        kind: `step`, or another word, which is then written beside the label.
+        kind: `step`, or another word, which is then written beside the label; `signal`, `sleep` and `subflow` have an
+            outline of their own.
+        several: `each` if the step runs once per item, `until` if it is a loop, `stream` if it gives one item after the
+            other; written beside the label, too.
         required: False marks the step as optional.
         condition: The text of its `when`; empty if it has none.
         tooltip: What is said beside the full name when somebody points at the box.
@@ -29,16 +32,28 @@ class Shape:
     tooltip: str = ""
     status: str = ""
     detail: str = ""
+    several: str = ""
+
+    @property
+    def traits(self) -> list[str]:
+        """What is special about the step: kind, how it has several runs, and whether it may be missing."""
+        words = ["" if self.kind == "step" else self.kind, self.several, "" if self.required else "optional"]
+        return [*filter(None, words), *([f"when {self.condition}"] if self.condition else [])]
 
 
 @attrs.frozen
 class Arrow:
-    """What `source` must end before `target` can start, both by id. Dashed if `optional`."""
+    """
+    What `source` must end before `target` can start, both by id.
+
+    Dashed if `optional`, with a double head if `each` item of the source goes its own way.
+    """
 
     source: str
     target: str
     label: str = ""
     optional: bool = False
+    each: bool = False
 
 
 def _shapes(shapes: Iterable[Shape]) -> tuple[Shape, ...]:
@@ -84,6 +99,12 @@ STATUSES: dict[str, Look] = {
         light=("#fff8c5", "#9a6700"),
         dark=("#3a2d08", "#d29922"),
     ),
+    "waiting": Look(
+        mark="=",
+        icon="M5 1a4 4 0 1 0 .01 0zM5 2.9V5.2L6.6 6.3",
+        light=("#d5f2f6", "#0b6a76"),
+        dark=("#0a2d35", "#39c5cf"),
+    ),
     "completed": Look(mark="+", icon="M1 5.5l3 3 5-7", light=("#dafbe1", "#1a7f37"), dark=("#12301d", "#3fb950")),
     "failed": Look(
         mark="x", icon="M1.5 1.5l7 7M8.5 1.5l-7 7", light=("#ffebe9", "#cf222e"), dark=("#481517", "#ff7b72")
@@ -94,6 +115,17 @@ STATUSES: dict[str, Look] = {
     ),
 }
 """Status -> its look, in the order in which a step goes through them."""
+
+
+KINDS: dict[str, str] = {
+    "signal": "M.8 2h8.4v6H.8zM.8 2.3L5 5.6l4.2-3.3",
+    "sleep": "M2 1h6M2 9h6M2.8 1c0 2 1.2 3 2.2 4-1 1-2.2 2-2.2 4M7.2 1c0 2-1.2 3-2.2 4 1 1 2.2 2 2.2 4",
+    "subflow": "M.8.8h8.4v8.4H.8zM3.2 3.2h3.6v3.6H3.2z",
+    "each": "M.8.8h5.4v5.4H.8zM4 8.9h4.9V4",
+    "until": "M8.4 6A3.6 3.6 0 1 1 7.6 2.4M7.9.6v2.1H5.8",
+    "stream": "M.8 2.5h5.4M.8 5h8.4M.8 7.5h5.4",
+}
+"""What a step is, or how it has several runs -> an SVG path in a square of 10 by 10 that stands before the word."""
 
 
 def distinct_arrows(picture: Picture) -> list[Arrow]:
@@ -116,4 +148,5 @@ def distinct_arrows(picture: Picture) -> list[Arrow]:
 
 def _merged(arrows: Sequence[Arrow]) -> Arrow:
     labels = dict.fromkeys(arrow.label for arrow in arrows if arrow.label)
-    return attrs.evolve(arrows[0], label=", ".join(labels), optional=all(arrow.optional for arrow in arrows))
+    is_each, is_optional = any(arrow.each for arrow in arrows), all(arrow.optional for arrow in arrows)
+    return attrs.evolve(arrows[0], label=", ".join(labels), optional=is_optional, each=is_each)

@@ -18,10 +18,12 @@ def stylesheet(shapes: Sequence[Shape]) -> str:
         ".orchwf .page,.orchwf .box{stroke-width:1}.orchwf .bar{stroke:none}"
         ".orchwf .when .box{stroke-dasharray:5 3}.orchwf .optional .box{stroke-dasharray:1.5 3;stroke-linecap:round}"
         ".orchwf .optional.when .box{stroke-dasharray:5 3 1 3}"
+        ".orchwf .frame{fill:none;stroke-width:1}"
         ".orchwf .arrow{fill:none;stroke-width:1.3}.orchwf .dashed{stroke-dasharray:4 4}"
         ".orchwf .on,.orchwf .mid{text-anchor:middle}"
         ".orchwf .on{stroke-width:4;stroke-linejoin:round;paint-order:stroke}"
-        ".orchwf .icon{fill:none;stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}"
+        ".orchwf .icon,.orchwf .mark{fill:none;stroke-linecap:round;stroke-linejoin:round}"
+        ".orchwf .icon{stroke-width:1.8}.orchwf .mark{stroke-width:1.3}"
     )
     return (
         f"{fixed}{_colours(_LIGHT, used, 'light')}@media (prefers-color-scheme:dark){{{_colours(_DARK, used, 'dark')}}}"
@@ -33,12 +35,14 @@ def _colours(base: dict[str, str], statuses: Sequence[str], scheme: str) -> str:
         f".orchwf text{{fill:{base['text']}}}.orchwf .trait,.orchwf .on{{fill:{base['dim']}}}"
         f".orchwf .page{{fill:{base['page']};stroke:{base['rim']}}}.orchwf .on{{stroke:{base['page']}}}"
         f".orchwf .box{{fill:{base['box']};stroke:{base['line']}}}"
+        f".orchwf .frame{{stroke:{base['line']}}}.orchwf .mark{{stroke:{base['dim']}}}"
         f".orchwf .arrow{{stroke:{base['line']}}}.orchwf .head{{fill:{base['line']}}}"
     )
     for status in statuses:
         fill, line = STATUSES[status].light if scheme == "light" else STATUSES[status].dark
         rules += (
             f".orchwf .{status} .box{{fill:{fill};stroke:{line}}}.orchwf .{status} .bar{{fill:{line}}}"
+            f".orchwf .{status} .frame{{stroke:{line}}}"
             f".orchwf .{status} .icon{{stroke:{line}}}.orchwf .{status} .state{{fill:{line}}}"
         )
     return rules

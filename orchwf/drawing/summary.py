@@ -16,7 +16,7 @@ _MAX_ARROWS = 1_500
 _MAX_GROUPS = 120
 _MAX_BANDS = 24
 _NAMED = 8
-_WORST_FIRST = ("failed", "cancelled", "retrying", "running", "pending", "skipped", "completed")
+_WORST_FIRST = ("failed", "cancelled", "retrying", "running", "waiting", "pending", "skipped", "completed")
 
 
 @attrs.frozen
@@ -149,6 +149,8 @@ def _group_shape(picture: Picture, group_id: str, group: Group) -> Shape:
     return GroupShape(
         group_id,
         group_label(group),
+        kind=_shared([shape.kind for shape in members], "step"),
+        several=_shared([shape.several for shape in members], ""),
         required=any(shape.required for shape in members),
         condition=members[0].condition if all(shape.condition for shape in members) else "",
         tooltip=", ".join(names) + more,
@@ -157,6 +159,11 @@ def _group_shape(picture: Picture, group_id: str, group: Group) -> Shape:
         counts=tuple(counts.items()),
         names=() if group.name else names,
     )
+
+
+def _shared(words: Sequence[str], otherwise: str) -> str:
+    """The word, if all are the same."""
+    return words[0] if len(set(words)) == 1 else otherwise
 
 
 def group_label(group: Group) -> str:

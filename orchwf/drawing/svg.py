@@ -11,9 +11,10 @@ from html import escape
 from itertools import pairwise
 
 from ..labels import common_prefix, counted, pixels, shorten, visible
-from .boxes import ICON_ROOM, LINE, PADDING, SMALL_SIZE, Line, lines_of, size_of, tooltip
+from .boxes import ICON_ROOM, LINE, SMALL_SIZE, Line, lines_of, margin_of, size_of, tooltip
 from .layout import Box, Layout, Point, lay_out
-from .picture import STATUSES, Arrow, Picture, Shape
+from .outlines import bar, number, outline
+from .picture import KINDS, STATUSES, Arrow, Picture, Shape
 from .stylesheet import stylesheet
 from .summary import indexed, summarise
 
@@ -33,7 +34,7 @@ def to_svg(picture: Picture) -> str:
     drawn = summarise(picture)
     prefix = common_prefix([visible(shape.label) for shape in drawn.shapes])
     lines = [lines_of(shape, prefix) for shape in drawn.shapes]
-    sizes = [size_of(own) for own in lines]
+    sizes = [size_of(shape, own) for shape, own in zip(drawn.shapes, lines, strict=True)]
     layout = lay_out(indexed(drawn, drawn.arrows), sizes, label=_largest_label(drawn.arrows))
     note = " ".join(filter(None, (drawn.note, f"All names begin with {prefix}" if prefix else "")))
     above = _heading(visible(picture.title), visible(note))
@@ -42,9 +43,9 @@ def to_svg(picture: Picture) -> str:
     width = max([layout.width, *(line.width for line in (*above, legend))]) + 2 * _MARGIN
     height = top + layout.height + _MARGIN + (26.0 if legend.text else 0.0)
     body = [
-        f'<rect class="page" x=".5" y=".5" width="{_number(width - 1)}" height="{_number(height - 1)}" rx="8"/>',
+        f'<rect class="page" x=".5" y=".5" width="{number(width - 1)}" height="{number(height - 1)}" rx="8"/>',
         *_drawn_heading(above),
-        f'<g transform="translate({_number(_MARGIN)} {_number(top)})">',
+        f'<g transform="translate({number(_MARGIN)} {number(top)})">',
         *_drawn_arrows(drawn, layout),
         *map(_drawn_shape, drawn.shapes, layout.boxes, lines),
         "</g>",
@@ -77,7 +78,7 @@ def _heading(title: str, note: str) -> list[Line]:
 
 def _opening(picture: Picture, drawn: Picture, width: float, height: float) -> Iterator[str]:
     title = visible(picture.title) or "Workflow"
-    size = f'width="{_number(width)}" height="{_number(height)}" viewBox="0 0 {_number(width)} {_number(height)}"'
+    size = f'width="{number(width)}" height="{number(height)}" viewBox="0 0 {number(width)} {number(height)}"'
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="orchwf" role="img" aria-label="{_escaped(title)}" {size} '
         'style="max-width:100%;height:auto">'
@@ -102,41 +103,33 @@ def _drawn_heading(lines: Sequence[Line]) -> Iterator[str]:
     y = _MARGIN
     for line in lines:
         y += line.size
-        yield f'<text class="{line.css}" x="{_number(_MARGIN)}" y="{_number(y)}">{_escaped(line.text)}</text>'
+        yield f'<text class="{line.css}" x="{number(_MARGIN)}" y="{number(y)}">{_escaped(line.text)}</text>'
         y += 7.0
 
 
 def _drawn_shape(shape: Shape, box: Box, lines: Sequence[Line]) -> str:
     classes = ["step", *filter(None, (shape.status if shape.status in STATUSES else "",))]
     classes += ["when"] * bool(shape.condition or shape.status == "skipped") + ["optional"] * (not shape.required)
-    parts = [
-        f'<g class="{" ".join(classes)}"><title>{_escaped(tooltip(shape))}</title>',
-        f'<rect class="box" {_rectangle(box)} rx="6"/>',
-    ]
+    parts = [f'<g class="{" ".join(classes)}"><title>{_escaped(tooltip(shape))}</title>', *outline(shape, box)]
     if shape.status in STATUSES:
-        parts.append(f'<rect class="bar" {_rectangle(Box(box.x + 3, box.y + 4, 4, box.height - 8))} rx="2"/>')
+        parts.append(bar(shape, box))
     baseline = box.y + (box.height - LINE * len(lines)) / 2 + 11.5
     # Beside the bar of a status the text starts at the left; without one it stands in the middle.
-    x, css = (box.x + PADDING, "") if shape.status in STATUSES else (box.x + box.width / 2, " mid")
+    x, css = (box.x + margin_of(shape), "") if shape.status in STATUSES else (box.x + box.width / 2, " mid")
     for line in lines:
         parts.append(_drawn_line(line, x, baseline, css))
         baseline += LINE
     return "".join([*parts, "</g>"])
 
 
-def _rectangle(box: Box) -> str:
-    x, y, width, height = map(_number, (box.x, box.y, box.width, box.height))
-    return f'x="{x}" y="{y}" width="{width}" height="{height}"'
-
-
 def _drawn_line(line: Line, x: float, y: float, css: str = "") -> str:
     icon = ""
     if line.icon:
-        icon = (
-            f'<path class="icon" transform="translate({_number(x)} {_number(y - 9)})" d="{STATUSES[line.icon].icon}"/>'
-        )
-        x += ICON_ROOM
-    return f'{icon}<text class="{line.css}{css}" x="{_number(x)}" y="{_number(y)}">{_escaped(line.text)}</text>'
+        left = x - line.width / 2 if css else x
+        kind, path = ("icon", STATUSES[line.icon].icon) if line.icon in STATUSES else ("mark", KINDS[line.icon])
+        icon = f'<path class="{kind}" transform="translate({number(left)} {number(y - 9)})" d="{path}"/>'
+        x += ICON_ROOM / 2 if css else ICON_ROOM
+    return f'{icon}<text class="{line.css}{css}" x="{number(x)}" y="{number(y)}">{_escaped(line.text)}</text>'
 
 
 def _drawn_arrows(picture: Picture, layout: Layout) -> Iterator[str]:
@@ -149,6 +142,8 @@ def _drawn_arrows(picture: Picture, layout: Layout) -> Iterator[str]:
         css = "arrow dashed" if arrow.optional else "arrow"
         yield f'<path class="{css}" d="{_curve(points, layout.is_across)}"/>'
         heads[points[-1]] = None
+        if arrow.each:
+            heads[_behind(points, layout.is_across)] = None
         if arrow.label:
             labels.append((arrow, points))
     if heads:
@@ -169,7 +164,7 @@ def _drawn_arrow_label(arrow: Arrow, points: Sequence[Point], *, toward_end: boo
         y = y + (near[1] - y) * 0.5
     else:
         x = x + (near[0] - x) * 0.5
-    return f'<text class="on" x="{_number(x)}" y="{_number(y + 4)}">{_escaped(_arrow_label(arrow))}</text>'
+    return f'<text class="on" x="{number(x)}" y="{number(y + 4)}">{_escaped(_arrow_label(arrow))}</text>'
 
 
 def _curve(points: Sequence[Point], is_across: bool) -> str:
@@ -190,6 +185,12 @@ def _bend(one: Point, other: Point, is_across: bool) -> str:
         return f"C{_pair((middle, one[1]))} {_pair((middle, other[1]))} {_pair(other)}"
     middle = (one[1] + other[1]) / 2
     return f"C{_pair((one[0], middle))} {_pair((other[0], middle))} {_pair(other)}"
+
+
+def _behind(points: Sequence[Point], is_across: bool) -> Point:
+    """Where the second head of an arrow points to that has two."""
+    x, y = points[-1]
+    return (x - _HEAD, y) if is_across else (x, y - _HEAD)
 
 
 def _head(point: Point, is_across: bool) -> str:
@@ -224,8 +225,4 @@ def _escaped(text: str) -> str:
 
 
 def _pair(point: Point) -> str:
-    return f"{_number(point[0])} {_number(point[1])}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
+    return f"{number(point[0])} {number(point[1])}"

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+import attrs
+
 from ..labels import cells, common_prefix, counted, shorten, visible
 from .graph import Graph, earliest_levels, topological_order
-from .picture import STATUSES, Picture, Shape, distinct_arrows
+from .picture import STATUSES, Arrow, Picture, Shape, distinct_arrows
 from .summary import Group, counts_text, group_label, indexed, level_groups, status_counts, worst
 
 _WIDTH = 100
@@ -24,6 +26,7 @@ def to_text(picture: Picture, *, encoding: str = "utf-8") -> str:
     shown by other means.
     """
     arrows = distinct_arrows(picture)
+    picture = _naming_items(picture, arrows)
     graph = indexed(picture, arrows)
     lanes = _lanes(picture, graph) if len(picture.shapes) <= _MAX_STEPS else None
     body = lanes if lanes is not None else _listed(picture, graph)
@@ -35,6 +38,22 @@ def to_text(picture: Picture, *, encoding: str = "utf-8") -> str:
         if _has_all(text, encoding)
         else text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
     )
+
+
+def _naming_items(picture: Picture, arrows: Sequence[Arrow]) -> Picture:
+    """The picture in which a step says of which others it takes one item each: lanes have no heads to show that."""
+    labels = {shape.id: shape.label for shape in picture.shapes}
+    sources: dict[str, list[str]] = {}
+    for arrow in arrows:
+        if arrow.each:
+            sources.setdefault(arrow.target, []).append(labels[arrow.source])
+    if not sources:
+        return picture
+    shapes = [
+        attrs.evolve(shape, several=f"each of {' and '.join(sources[shape.id])}") if shape.id in sources else shape
+        for shape in picture.shapes
+    ]
+    return attrs.evolve(picture, shapes=shapes)
 
 
 def _has_all(text: str, encoding: str) -> bool:
@@ -140,9 +159,7 @@ def _mark(status: str) -> str:
 
 def _named(lanes: str, shape: Shape) -> str:
     """The lanes, then the name, which is shortened first if the line is too long, and what is said of the step."""
-    condition = f"when {visible(shape.condition)}" if shape.condition else ""
-    kind = "" if shape.kind == "step" else visible(shape.kind)
-    traits = ", ".join(filter(None, (kind, "" if shape.required else "optional", condition)))
+    traits = ", ".join(map(visible, shape.traits))
     outcome = " ".join(filter(None, (visible(shape.status), visible(shape.detail))))
     said = "  ".join(filter(None, (f"({traits})" if traits else "", outcome)))
     name = visible(shape.label)

@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from ..core.events import (
+    CacheHit,
+    ChildStarted,
     CompensationEvent,
     CompensationFailed,
     ErrorInfo,
@@ -17,9 +19,11 @@ from ..core.events import (
     SignalReceived,
     StepCancelled,
     StepEvent,
+    StepExpanded,
     StepFailed,
     StepRetrying,
     StepSkipped,
+    TimerSet,
 )
 from ..core.options import bad_option
 from ..ports import RunRecord
@@ -41,7 +45,7 @@ _LEVELS = {
 class LogObserver:
     """
     Tells every event to the standard logger `orchwf` through structlog: its name is the kind, its fields say which run,
-    workflow, step and attempt. Never inputs or outputs.
+    workflow, step, item and attempt. Never inputs or outputs.
 
     Nothing is made, and next to nothing is spent, while nobody listens.
     """
@@ -68,10 +72,10 @@ def _fields(run: RunRecord, event: Event) -> dict[str, object]:
     fields: dict[str, object] = {"run_id": run.id, "workflow": run.workflow, "seq": event.seq}
     if isinstance(event, StepEvent | CompensationEvent):
         fields.update(step=event.step, attempt=event.attempt)
+        if event.item is not None:
+            fields.update(item=event.item)
     match event:
-        case StepRetrying(error=ErrorInfo() as error, delay=delay):
-            fields.update(error=error.headline, delay=None if delay is None else round(delay, 3))
-        case CompensationFailed(error=error, delay=delay):
+        case StepRetrying(error=error, delay=delay) | CompensationFailed(error=error, delay=delay):
             fields.update(error=error.headline, delay=None if delay is None else round(delay, 3))
         case StepFailed(error=ErrorInfo() as error):
             fields.update(error=error.headline)
@@ -79,8 +83,16 @@ def _fields(run: RunRecord, event: Event) -> dict[str, object]:
             fields.update(error=text, steps=list(steps))
         case StepSkipped() | StepCancelled() | RunCancelled() | RunPaused() | RunResumed():
             fields.update(reason=event.reason)
+        case CacheHit(key=key, run=run_id):
+            fields.update(key=key, cached_from=run_id)
         case SignalReceived(signal=signal):
             fields.update(signal=signal)
+        case StepExpanded(count=count):
+            fields.update(count=count)
+        case TimerSet(delay=delay):
+            fields.update(delay=None if delay is None else round(delay, 3))
+        case ChildStarted(child=child):
+            fields.update(child=child)
         case _:
             pass
     return fields

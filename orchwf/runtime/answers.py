@@ -5,10 +5,13 @@ from typing import Any
 
 import attrs
 
+from ..core.definition import ForChild, Several
 from ..core.outcome import TakenUp
 from ..core.references import Ref
+from ..core.standing import Standing
 from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
+from ..core.types import describe_type, holds
 from ..errors import NotResumableError, UnknownStepError, UsageError
 from .execution import Execution
 
@@ -47,7 +50,8 @@ class Answers:
 
         Raises:
             NotResumableError: there is nothing to resume.
-            UsageError: a step is named that is not in question, or one that is in question is not.
+            UsageError: a step is named that is not in question, or one that is in question is not, or a value is not
+                what its step gives.
             EncodingError: a value cannot be stored.
         """
         run = execution.machine.run
@@ -73,20 +77,24 @@ class Answers:
         run = execution.machine.run
         named = [*self.rerun, *self.skip, *self.values]
         # Those that were in flight when the process died, and may be run once only.
-        unknown = [*run.unknown, *(step for step in run.running if _runs_once(execution, step))]
+        doubtful = [*run.unknown, *(step for step in run.running if _runs_once(run, step))]
+        unknown = list(dict.fromkeys(_owner(run, step) for step in doubtful))
+        exhausted = {_owner(run, step) for step in run.exhausted}
         for name in named:
             step = run.plan.index.get(name)
             if step is None:
                 raise UnknownStepError(name, execution.dag.name, did_you_mean(name, run.plan.index, "steps"))
             # Once something is being undone it is too late to say that a step did not fail.
             has_failed = step in run.errors and not run.effects.has_begun
-            if step not in unknown and step not in run.exhausted and not has_failed:
+            if step not in unknown and step not in exhausted and not has_failed:
                 raise UsageError(
                     f"step {name!r} of run {run.run_id!r} is {run.statuses[step]}: rerun, skip and values are for "
                     "steps that failed or that nobody knows the fate of"
                 )
             if named.count(name) > 1:
                 raise UsageError(f"step {name!r} is named more than once in rerun, skip and values")
+            if name in self.values:
+                self._check_value(run, step, self.values[name])
         open_ones = [run.plan.nodes[step].name for step in unknown if run.plan.nodes[step].name not in named]
         if open_ones and run.cancel_reason is None:
             raise UsageError(
@@ -94,7 +102,33 @@ class Answers:
                 "and it runs at most once: say rerun, skip, or what its value is, when you resume the run"
             )
 
+    def _check_value(self, run: Standing, step: int, value: object) -> None:
+        node = run.plan.nodes[step]
+        if run.plan.several.get(step) in (Several.EACH, Several.STREAM):
+            raise UsageError(
+                f"step {node.name!r} gives many results, each stored by itself, and values=... cannot say which: "
+                "rerun it or skip it"
+            )
+        if isinstance(node.waits, ForChild):
+            child = run.children[step].child if step in run.children else "that run"
+            raise UsageError(
+                f"step {node.name!r} gives what a run of its own gives, and values=... cannot say that: rerun it or "
+                f"skip it, or resume {child!r}"
+            )
+        if not holds(node.returns, value):
+            raise UsageError(
+                f"step {node.name!r} of run {run.run_id!r} gives {describe_type(node.returns)}, not {value!r} "
+                f"({describe_type(type(value))}): nothing is resumed"
+            )
 
-def _runs_once(execution: Execution, step: int) -> bool:
-    plan = execution.plan
-    return step not in plan.undone_by and plan.nodes[step].options.delivery == "at_most_once"
+
+def _runs_once(run: Standing, step: int) -> bool:
+    # While a step is taken apart into its items, nothing happens outside.
+    if step in run.undone_by or step in run.plan.eaches:
+        return False
+    return run.nodes[step].options.delivery == "at_most_once"
+
+
+def _owner(run: Standing, step: int) -> int:
+    """The step that this is an item of, or itself."""
+    return step if step < run.size else run.row_of(step).step

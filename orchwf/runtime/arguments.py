@@ -1,10 +1,57 @@
-"""What callers give to a new run, checked."""
+"""What callers give to a new run, or to an orchestrator for all of them, checked."""
 
+import inspect
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
 
-from ..errors import UsageError
+from ..core.codec import Codec
+from ..core.dag import Dag, dag_of
+from ..core.definition import ForSignal
+from ..core.options import Duration, checked_time
+from ..core.suggestions import did_you_mean
+from ..core.types import describe_type, holds
+from ..errors import UnknownStepError, UsageError
+from ..ports import AroundRun, AroundStep
+
+T = TypeVar("T")
+
+
+def dag_of_instance(workflow: object) -> Dag:
+    """
+    The definition of a workflow that is given with its inputs.
+
+    Raises:
+        UsageError: it is a class, or no workflow.
+    """
+    if isinstance(workflow, type):
+        name = workflow.__name__
+        raise UsageError(f"start() takes an instance with its inputs, {name}(...), not the class {name}")
+    return dag_of(type(workflow))
+
+
+def check_on_duplicate(on_duplicate: object) -> None:
+    """
+    See that this says what to do if there is a run of the id.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if on_duplicate not in ("raise", "attach"):
+        raise UsageError(f"on_duplicate takes 'raise' or 'attach', not {on_duplicate!r}")
+
+
+def checked_instant(moment: Duration | datetime, now: float) -> float:
+    """
+    When that is (epoch seconds), of what is given as an instant or as a duration from now.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    checked = checked_time(moment, "not_before")
+    return checked.timestamp() if isinstance(checked, datetime) else now + checked
 
 
 def checked_run_id(run_id: str | None) -> str:
@@ -48,7 +95,72 @@ def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
     Raises:
         UsageError: they are no mapping of text to text.
     """
-    given = tags if tags is not None else {}
-    if not isinstance(given, Mapping) or not all(isinstance(text, str) for item in given.items() for text in item):
+    if tags is None:
+        return {}
+    if not isinstance(tags, Mapping) or not all(isinstance(text, str) for item in tags.items() for text in item):
         raise UsageError(f"tags take a mapping of text to text, such as {{'shop': 'eu'}}, not {tags!r}")
-    return dict(given)
+    return dict(tags)
+
+
+def encoded_payload(dag: Dag | None, workflow: str, name: str, payload: object) -> str:
+    """
+    The payload of a signal, encoded as what it holds.
+
+    Args:
+        dag: The workflow of the run, as far as it is known.
+
+    Raises:
+        UnknownStepError: it has no such signal.
+        UsageError: that is no signal, or the payload is not what it holds.
+        EncodingError: the payload cannot be stored.
+    """
+    if dag is None:
+        return Codec().encode(payload)
+    node = dag.nodes.get(name)
+    if node is None or not isinstance(node.waits, ForSignal):
+        names = [each.name for each in dag.nodes.values() if isinstance(each.waits, ForSignal)]
+        if node is None:
+            raise UnknownStepError(name, workflow, did_you_mean(name, names, "signals"))
+        raise UsageError(f"{name!r} of {workflow} is a {node.kind}, not a signal: nothing can be sent to it")
+    type_ = node.waits.type
+    if not holds(type_, payload):
+        raise UsageError(
+            f"signal {name!r} of {workflow} holds {describe_type(type_)}, not {payload!r} "
+            f"({describe_type(type(payload))}); nothing was sent"
+        )
+    return dag.codec.encode(payload, type_)
+
+
+def checked_middleware(middleware: Sequence[AroundStep | AroundRun]) -> tuple[list[AroundStep], list[AroundRun]]:
+    """
+    The middleware around steps, and that around runs; one may be both.
+
+    Raises:
+        UsageError: one is neither, or it is no list.
+    """
+    if not isinstance(middleware, Iterable):
+        raise UsageError(f"middleware takes a list of objects with around_step or around_run, not {middleware!r}")
+    given = list(middleware)
+    for each in given:
+        if isinstance(each, type):
+            raise UsageError(f"middleware takes objects, {each.__name__}(...), not the class {each.__name__}")
+        methods = [getattr(each, name) for name in ("around_step", "around_run") if hasattr(each, name)]
+        if not methods:
+            raise UsageError(f"a middleware has around_step or around_run, or both; {each!r} has neither")
+        for method in methods:
+            if not inspect.iscoroutinefunction(method):
+                raise UsageError(f"the methods of a middleware are async functions; {method!r} is none")
+    around_steps = [each for each in given if isinstance(each, AroundStep)]
+    return around_steps, [each for each in given if isinstance(each, AroundRun)]
+
+
+def checked_hook(name: str, hook: T | None) -> T | None:
+    """
+    The function itself.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if hook is not None and not callable(hook):
+        raise UsageError(f"{name} takes a function that is told of a run, by its handle, not {hook!r}")
+    return hook

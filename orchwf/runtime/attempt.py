@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import random
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from contextvars import Context
 from types import CoroutineType
 from typing import Any
@@ -12,12 +13,41 @@ from typing import Any
 import attrs
 
 from ..context import StepContext, enter
+from ..core.checks import given_item
+from ..core.children import ChildResult, child_output, decoded_child
 from ..core.codec import Codec
-from ..core.definition import Argument, FromInput, FromOutputs, FromStep, Node
+from ..core.dag import Dag
+from ..core.definition import (
+    Argument,
+    FromAll,
+    FromChild,
+    FromEach,
+    FromInput,
+    FromOutputs,
+    FromStep,
+    Node,
+    Several,
+)
+from ..core.events import ErrorInfo
 from ..core.options import seconds
-from ..core.outcome import Outcome, Raised, Returned, SkippedItself, Stopped
+from ..core.outcome import Finished, Outcome, Raised, Returned, SkippedItself, Split, Stopped
+from ..core.rows import ITEMS
+from ..core.splitting import elements
+from ..core.types import item_type, list_of_results
 from ..core.values.pieces import LARGE, is_large
-from ..errors import BadOptionError, EncodingError, NonRetryable, RetryAfter, Skip, StepTimeoutError
+from ..errors import (
+    BadOptionError,
+    EncodingError,
+    ExecutorError,
+    Finish,
+    NonRetryable,
+    RecordedError,
+    RetryAfter,
+    Skip,
+    StepTimeoutError,
+    UsageError,
+)
+from ..ports import Call
 from .failure import describe_error, without_ours
 from .heart import Heart
 
@@ -26,6 +56,13 @@ _PATIENCE = 5.0
 
 _LAST_PATIENCE = 1.0
 """The same when the orchestrator closes."""
+
+
+_OUTCOMES = frozenset([Split, Returned, Raised, SkippedItself, Finished])
+"""What is given in place of the output of a body that runs elsewhere, or of none."""
+
+_GAVE_ITEMS = object()
+"""Stands for the output of a generator, whose items are stored by themselves."""
 
 
 def _nothing() -> None:
@@ -48,23 +85,68 @@ class Host:
         codec: Encodes and decodes.
         input_size: How long the encoded inputs are.
         instance: Gives the workflow's instance, with its inputs.
+        node: Gives a step by its name.
         type_of: Gives the type of the output of a step, by its name.
+        child: Gives the workflow whose runs a subflow starts, by its name; None if its code is not known.
+        spawn: Gives how an attempt of a subflow ends whose body gave this.
+        give: Is told, from any thread, what a generator gave: its attempt, the position, and the encoded value. What it
+            returns is done when the next one is wanted.
         context_for: Makes what a body may know of itself: step (its number in the plan), number of the attempt.
         later: Calls back after so many seconds; returns what revokes that.
         soon: Calls back on the loop; may be called from any thread.
         report: Is told, once and on the loop, how an attempt ended.
         pulse: Is told of heartbeats, on the loop.
+        around: Gives what the body returns, with all that stands around it; None if nothing does.
+        elsewhere: Has the body run by the executor of its step, and gives how it ended; None where it is to run here.
     """
 
     codec: Codec
     input_size: int
     instance: Callable[[], object]
+    node: Callable[[str], Node]
     type_of: Callable[[str], object]
+    child: Callable[[str], Dag | None]
+    spawn: Callable[["Attempt", object], Outcome]
+    give: Callable[["Attempt", int, str], "Future[None]"]
     context_for: Callable[[int, int], StepContext]
     later: Callable[[float, Callable[[], None]], Callable[[], None]]
     soon: Callable[[Callable[[], None]], object]
     report: Callable[["Attempt", Ending], None]
     pulse: Callable[["Attempt", str], None]
+    around: Callable[["Attempt"], Coroutine[Any, Any, object]] | None = None
+    elsewhere: Callable[["Attempt"], Coroutine[Any, Any, Outcome]] | None = None
+
+
+@attrs.define(eq=False)
+class Away:
+    """
+    What an attempt has to do with a body that runs elsewhere.
+
+    Attributes:
+        call: What was sent.
+        raised: What the body raised, rebuilt, for those who stand around it; None if it did not.
+        outcome: How the body ended that raised it.
+    """
+
+    call: Call
+    raised: BaseException | None = None
+    outcome: Outcome | None = None
+
+
+@attrs.frozen(eq=False)
+class Item:
+    """
+    One item of a step that has several.
+
+    Attributes:
+        text: Gives the item of another step that it takes, encoded, by the name of that step.
+        carried: In a loop, the encoded output of the iteration before; None in the first one.
+        is_near: Whether that is at hand, and costs nothing to look up.
+    """
+
+    text: Callable[[str], str]
+    carried: str | None = None
+    is_near: bool = True
 
 
 @attrs.define(eq=False)
@@ -84,7 +166,9 @@ class Attempt:
         limit: Seconds it may take; None for no limit.
         is_total: Whether `limit` is what was left of `total_timeout`.
         last_heartbeat: The progress that was told last, encoded; None if none was.
+        item: Which item of its step this is, if that has several.
         task: The task in which a coroutine body runs; None before it has begun, and once it is over.
+        away: The body, if it runs elsewhere and was sent; else None.
     """
 
     host: Host
@@ -95,8 +179,10 @@ class Attempt:
     limit: float | None = None
     is_total: bool = False
     last_heartbeat: str | None = None
+    item: Item | None = None
     task: asyncio.Task[Any] | None = None
     is_over: bool = False
+    _is_past_stopping: bool = False
     _is_dropped: bool = False
     _is_told: bool = False
     _has_begun: bool = False
@@ -105,7 +191,9 @@ class Attempt:
     _context: StepContext | None = None
     _heart: Heart | None = None
     _body: Coroutine[Any, Any, object] | None = None
+    _given: "Future[None] | None" = None
     _revoke: Callable[[], None] = _nothing
+    away: Away | None = None
 
     def context(self) -> StepContext:
         """What the body may know of itself."""
@@ -118,6 +206,10 @@ class Attempt:
             if self._is_told:
                 context.cancel()
         return self._context
+
+    def know(self, context: StepContext) -> None:
+        """Take this for what the body may know of itself; somebody else hears its heartbeats."""
+        self._context = context
 
     def _make_heart(self) -> Heart:
         if self._heart is None:
@@ -136,29 +228,55 @@ class Attempt:
         """The progress that was told and not passed on yet; None if there is none."""
         return None if self._heart is None else self._heart.unwritten
 
+    def fail(self, error: Exception) -> None:
+        """End it as if its body had raised this: what it takes to call that could not be had."""
+        self.end(self._raised(error))
+
     def limit_time(self) -> None:
         """Let the time that the attempt may take begin."""
         if self.limit is not None:
+            self._revoke()
             self._revoke = self.host.later(self.limit, self.expire)
         if self.node.options.heartbeat_timeout is not None:
             self._make_heart().start()
+
+    def wait_at_most(self, left: float) -> None:
+        """Let it end if this is all the time (seconds) that all its attempts have left, and its body has not begun."""
+        self.limit, self.is_total = left, True
+        self._revoke = self.host.later(left, self.expire)
 
     def tell_to_end(self) -> None:
         """Tell the body that it should end, by its context."""
         self._is_told = True
         if self._context is not None:
             self._context.cancel()
+        if self.away is not None:
+            self.away.call.tell()
+
+    def hear(self, progress: str) -> None:
+        """A body that runs elsewhere lives, and is so far (JSON)."""
+        if not self.is_over:
+            self._make_heart().hear(progress)
 
     async def run(self, task: asyncio.Task[Any]) -> None:
-        """Run a coroutine body here, in this task."""
+        """Run a coroutine body here, in this task, or whatever body with what stands around it."""
         if self.is_over:
             return
         self._has_begun = True
         self.task = task
         enter(self.context)
         try:
-            args, kwargs = self._arguments() if self._reads_little() else await asyncio.to_thread(self._arguments)
-            result = self.node.function(*args, **kwargs)  # type: ignore[misc]
+            if self.host.around is not None:
+                result: object = self.host.around(self)
+            elif self.node.options.executor is not None and self.host.elsewhere is not None:
+                # Once it is sent, nobody knows how far it is: also if it is killed, something may have happened.
+                self._is_past_stopping = True
+                result = self.host.elsewhere(self)
+            else:
+                args, kwargs = self._arguments() if self.reads_little() else await asyncio.to_thread(self._arguments)
+                result = self.node.function(*args, **kwargs)  # type: ignore[misc]
+                if self.node.several is Several.STREAM:
+                    result = self._drain(result)
             # A plain wrapper around a coroutine function may give either.
             if type(result) is CoroutineType or inspect.isawaitable(result):
                 self._body = result if isinstance(result, CoroutineType) else None
@@ -198,10 +316,86 @@ class Attempt:
         enter(self.context)
         try:
             args, kwargs = self._arguments()
-            return self._returned(self.node.function(*args, **kwargs))  # type: ignore[misc]
+            result = self.node.function(*args, **kwargs)  # type: ignore[misc]
+            if self.node.several is Several.STREAM:
+                result = self._exhaust(result)
+            return self._returned(result)
         # Foreign code, as above. StopIteration and its like would hang whoever waits for the thread: a value does not.
         except BaseException as error:
             return self._raised(error)
+
+    async def _drain(self, values: Any) -> object:
+        """Take all that an asynchronous generator gives, one by one, each when the one before is stored."""
+        position = 0
+        async with contextlib.aclosing(values):
+            async for value in values:
+                await asyncio.wrap_future(self._gift(position, value))
+                position += 1
+        return _GAVE_ITEMS
+
+    def _exhaust(self, values: Any) -> object:
+        """The same for a plain generator, on a thread."""
+        with contextlib.closing(values):
+            for position, value in enumerate(values):
+                self._gift(position, value).result()
+        return _GAVE_ITEMS
+
+    def _gift(self, position: int, value: object) -> "Future[None]":
+        """What is done when the next value is wanted; it is cancelled when the attempt is over."""
+        try:
+            text = self.host.codec.encode(value, item_type(self.node.returns))
+        except EncodingError as error:
+            name = self.node.name
+            raise EncodingError(f"item {position} of step {name!r} cannot be stored: {error}") from error.__cause__
+        given = self._given = self.host.give(self, position, text)
+        # It may be over by now. `end` looks the other way round, so that one of them sees the other.
+        if self.is_over:
+            given.cancel()
+        return given
+
+    # For what stands around the body: in a thread, or once it has returned, nobody stops what it does outside.
+
+    async def body(self) -> object:
+        """What a coroutine body returns."""
+        args, kwargs = self._arguments() if self.reads_little() else await asyncio.to_thread(self._arguments)
+        result = self.node.function(*args, **kwargs)  # type: ignore[misc]
+        if self.node.several is Several.STREAM:
+            result = self._drain(result)
+        if inspect.isawaitable(result):
+            result = await result
+        self._is_past_stopping = True
+        return result
+
+    def plain_body(self) -> object:
+        """What a plain body returns, on a thread; None if its attempt was stopped before it began."""
+        self._is_past_stopping = True
+        try:
+            if self._wants_end is None:
+                args, kwargs = self._arguments()
+                result: object = self.node.function(*args, **kwargs)  # type: ignore[misc]
+                return self._exhaust(result) if self.node.several is Several.STREAM else result
+        except BaseException:
+            self._is_past_stopping = False
+            raise
+        return None
+
+    async def body_elsewhere(self) -> object:
+        """What a body returns that runs elsewhere; raises what it raised, rebuilt."""
+        self._is_past_stopping = True
+        if self.host.elsewhere is None:
+            raise NotImplementedError
+        match outcome := await self.host.elsewhere(self):
+            case Returned(output):
+                return self.host.codec.decode(output, self.node.returns)
+            case Finished(output):
+                raise Finish(self.host.codec.decode(output, self.node.returns))
+            case SkippedItself(reason):
+                raise Skip(reason)
+            case _:
+                error = self._rebuilt(outcome)
+                if self.away is not None:
+                    self.away.raised, self.away.outcome = error, outcome
+                raise error
 
     def stop(self, ending: Stopping | None = None, *, patience: float | None = None) -> None:
         """
@@ -217,6 +411,8 @@ class Attempt:
         if self._wants_end is not None or self.is_over or self._has_returned:
             return
         wanted = self._wants_end = ending or (Stopped(), None)
+        if self._is_past_stopping:
+            self._wants_end = attrs.evolve(wanted[0], runs_on=True), wanted[1]
         self.tell_to_end()
         if self.task is None:
             # It runs on a thread, or has not begun.
@@ -283,13 +479,15 @@ class Attempt:
         # The task has the context variables, which lead back here.
         self.task = self._body = None
         self._revoke = _nothing
+        if self._given is not None:
+            self._given.cancel()
         if not self._is_dropped:
             self.host.report(self, ending)
 
-    def _reads_little(self) -> bool:
+    def reads_little(self) -> bool:
         """Whether the arguments are read in no time."""
         size = self.host.input_size + (sum(map(len, self.outputs.values())) if self.outputs else 0)
-        return size < LARGE
+        return size < LARGE and (self.item is None or self.item.is_near)
 
     def _arguments(self) -> tuple[list[object], dict[str, object]]:
         """What the body is called with."""
@@ -298,7 +496,7 @@ class Attempt:
         kwargs: dict[str, object] = {}
         for argument in node.arguments:
             if isinstance(argument.binding, FromOutputs):
-                kwargs.update({name: self._output(name) for name in argument.binding.steps if name in self.outputs})
+                kwargs.update({name: self._any_output(name) for name in argument.binding.steps if name in self.outputs})
             elif argument.positional_only:
                 args.append(self._value(argument))
             else:
@@ -306,22 +504,58 @@ class Attempt:
         return args, kwargs
 
     def _value(self, argument: Argument) -> object:
+        item = self.item
+        if item is not None and item.carried is not None and argument.parameter == self.node.carries:
+            return self.host.codec.decode(item.carried, self.node.returns)
         match argument.binding:
             case FromStep(steps):
                 return next((self._output(name) for name in steps if name in self.outputs), None)
             case FromInput(name):
                 return getattr(self.host.instance(), name)
+            case FromEach(name):
+                return self._item_of(name)
+            case FromAll(name):
+                return self._results(name)
+            case FromChild(name, output):
+                return child_output(self.outputs[name], self.host.child(name), output)
             case _:
                 return self.context()
 
     def _output(self, name: str) -> object:
         # Decoded for each reader: what one step does to its copy no other can see, and a resumed run sees the same.
-        return self.host.codec.decode(self.outputs[name], self.host.type_of(name))
+        type_ = self.host.type_of(name)
+        if type_ is ChildResult:
+            return decoded_child(self.outputs[name], self.host.child(name))
+        return self.host.codec.decode(self.outputs[name], type_)
+
+    def _any_output(self, name: str) -> object:
+        return self._results(name) if self.host.node(name).several is Several.EACH else self._output(name)
+
+    def _results(self, name: str) -> object:
+        """The results of all items of another step."""
+        type_, text = self.host.type_of(name), self.outputs[name]
+        if type_ is ChildResult:
+            dag = self.host.child(name)
+            return [None if each == "null" else decoded_child(each, dag) for each in elements(text)]
+        return self.host.codec.decode(text, list_of_results(type_))
+
+    def _item_of(self, name: str) -> object:
+        """The item of another step that this one is for."""
+        text = "null" if self.item is None else self.item.text(name)
+        if self.host.type_of(name) is ChildResult:
+            return decoded_child(text, self.host.child(name))
+        return self.host.codec.decode(text, given_item(self.host.node(name)))
 
     def _returned(self, value: object) -> Ending:
         if inspect.iscoroutine(value):
             value.close()
+        if type(value) in _OUTCOMES:
+            return value, self._rebuilt(value) if type(value) is Raised else None  # type: ignore[return-value]
+        if value is _GAVE_ITEMS:
+            return Returned(ITEMS), None
         try:
+            if self.node.waits is not None:
+                return self.host.spawn(self, value), None
             return Returned(self.host.codec.encode(value, self.node.returns)), None
         except EncodingError as error:
             return self._failed_for_good(error, f"the output of step {self.node.name!r} cannot be stored: {error}")
@@ -331,9 +565,31 @@ class Attempt:
         named.__cause__ = error.__cause__
         return Raised(error=describe_error(named), retryable=False), named
 
+    def _finished(self, output: object) -> Ending:
+        if self.node.several is Several.STREAM:
+            # What it gave before is its output.
+            return Finished(ITEMS), None
+        if self.node.waits is not None:
+            wrong = UsageError(f"subflow {self.node.name!r} raised Finish: it gives a run; raise it in a step")
+            return Raised(error=describe_error(wrong), retryable=False), wrong
+        try:
+            return Finished(self.host.codec.encode(output, self.node.returns)), None
+        except EncodingError as error:
+            return self._failed_for_good(error, f"the output of step {self.node.name!r} cannot be stored: {error}")
+
+    def _rebuilt(self, outcome: Outcome) -> BaseException:
+        """What a body raised elsewhere, of which there is the description."""
+        info = outcome.error if isinstance(outcome, Raised) else ErrorInfo("Exception", "")
+        return RecordedError(info.type_name, info.message, info.traceback)
+
     def _raised(self, error: BaseException) -> Ending:
+        if self.away is not None and self.away.outcome is not None and error is self.away.raised:
+            # Whether it is worth another attempt was judged there, where it was raised.
+            return self.away.outcome, error
         if isinstance(error, Skip):
             return SkippedItself(error.reason), None
+        if isinstance(error, Finish):
+            return self._finished(error.output)
         # Whoever reads the traceback of the cause begins with a frame of their own.
         error.__traceback__ = without_ours(error.__traceback__)
         retry_after = None
@@ -349,6 +605,9 @@ class Attempt:
             failure.__cause__ = error
             error, retryable = failure, False
         return (
-            Raised(error=describe_error(error), retryable=retryable, retry_after=retry_after, spread=random.random()),
+            Raised(
+                error=describe_error(error), retryable=retryable, retry_after=retry_after, spread=random.random(),
+                runs_on=isinstance(error, ExecutorError) and error.runs_on,
+            ),
             error,
-        )
+        )  # fmt: skip

@@ -14,6 +14,20 @@ async def pause(clock: Clock, seconds: float) -> None:
     await over.wait()
 
 
+class WallClock:
+    """
+    The clock on the wall, as it is set at each look: for what is to happen at a time of day.
+
+    Unlike a `SystemClock` it follows the clock of the machine, also after a suspension; so it may go back.
+    """
+
+    def now(self) -> float:
+        return time.time()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_later(max(0.0, when - time.time()), callback).cancel
+
+
 class SystemClock:
     """
     Epoch seconds that never jump: the wall clock as it was at the first look, moved on by the monotonic one.

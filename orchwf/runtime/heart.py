@@ -63,6 +63,11 @@ class Heart:
             self._is_noticed = True
             self.soon(self._notice)
 
+    def hear(self, progress: str) -> None:
+        """A body in another process lives and is so far (JSON); called on the loop."""
+        self._last = self.unwritten = progress
+        self._notice()
+
     def stop(self) -> None:
         """The attempt is over: nothing is passed on any more."""
         self._is_over = True

@@ -79,6 +79,20 @@ def is_dead(owner: Owner) -> bool:
     return birth is None or birth != owner.birth
 
 
+def has_died(text: str) -> bool:
+    """Whether the owner of this text is known to be gone; False of a text that orchwf did not write."""
+    try:
+        return is_dead(parse_owner(text))
+    except StoreError:
+        # Nobody knows who that is: its lease will run out.
+        return False
+
+
+def beginning_of(owner: Owner) -> str:
+    """With what the texts of all owners begin that were ever on the machine of this one."""
+    return owner.host.partition("/")[0] + "/"
+
+
 def _booted_since(owner: Owner) -> bool:
     """Whether the host of this owner has the present machine's id and space of process ids, but another boot."""
     then, now = owner.host.split("/"), _host().split("/")

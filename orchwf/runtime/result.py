@@ -7,12 +7,14 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from ..core.codec import Codec
+from ..core.children import ChildResult, decoded_output
 from ..core.dag import Dag
-from ..core.definition import UNKNOWN
+from ..core.definition import Node
 from ..core.history import History, StepRecord
-from ..core.references import MISSING, Ref, alternatives
+from ..core.progress import brief_wait_text, items_text, several_of, tally_of, told_status, utc_text
+from ..core.references import MISSING, ChildOutput, Ref, alternatives
 from ..core.report import Report
+from ..core.rows import ITEMS
 from ..core.state import RunStatus, StepStatus
 from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, duration_text
@@ -27,7 +29,11 @@ class Outputs(Mapping[str, object]):
     """Step name -> its output, of the steps that completed. Each is decoded when it is first asked for."""
 
     def __init__(self, steps: Mapping[str, StepRecord], decode: Callable[[str, str], object]) -> None:
-        self._texts = {name: record.output for name, record in steps.items() if record.output is not None}
+        self._texts = {
+            name: record.output if record.output != ITEMS else record.result or ITEMS
+            for name, record in steps.items()
+            if record.output is not None
+        }
         self._decode = decode
         self._values: dict[str, object] = {}
 
@@ -81,7 +87,7 @@ class RunResult(Generic[W]):
         self.started_at = instant(history.started_at)
         self.ended_at = instant(history.ended_at)
         self.steps: Mapping[str, StepRecord] = _all_steps(history, dag)
-        self.outputs: Mapping[str, object] = Outputs(history.steps, partial(_decode, dag))
+        self.outputs: Mapping[str, object] = Outputs(history.steps, partial(decoded_output, dag))
         self._dag = dag
 
     @property
@@ -101,6 +107,10 @@ class RunResult(Generic[W]):
         """
         if not isinstance(step, str | Ref):
             raise UsageError(f"a result is asked for a step or the name of one, not for {step!r}")
+        if isinstance(step, ChildOutput):
+            of_child: Any = self._of_child(step)
+            output: T = of_child
+            return output
         names = [step] if isinstance(step, str) else [ref.name for ref in alternatives(step)]
         value: Any = next((self.outputs[name] for name in names if name in self.outputs), MISSING)
         if value is MISSING and names[0] not in self.steps:
@@ -109,6 +119,13 @@ class RunResult(Generic[W]):
             raise UsageError(f"run {self.run_id!r} has no output of {' | '.join(names)}: {self._why(names[0])}")
         result: T = value
         return result
+
+    def _of_child(self, output: ChildOutput[Any]) -> object:
+        """The output of a step of the run that a subflow started; of one that runs per item, a list."""
+        found = self[output.subflow]
+        if isinstance(found, ChildResult):
+            return found[output.step]
+        return [None if each is None else each[output.step] for each in found]
 
     def _why(self, name: str) -> str:
         record = self.steps[name]
@@ -142,20 +159,14 @@ class RunResult(Generic[W]):
         return mimebundle_of(self._dag, self.steps, repr(self))
 
 
-def _decode(dag: Dag | None, name: str, text: str) -> object:
-    """The output of the step of this name; of a step that is not known it is what the text itself says."""
-    node = dag.nodes.get(name) if dag is not None else None
-    codec = dag.codec if dag is not None else Codec()
-    return codec.decode(text, node.returns if node is not None else UNKNOWN)
-
-
 def run_picture(dag: Dag, steps: Mapping[str, StepRecord], note: str = "") -> Any:
     """The picture of a graph in which each step shows where it is in a run."""
     picture = dag.picture()
     shapes = []
     for shape in picture.shapes:
         record = steps.get(shape.id) or StepRecord(shape.id)
-        shapes.append(attrs.evolve(shape, status=str(record.status), detail=_detail(record)))
+        detail = _detail(record, dag.nodes.get(shape.id))
+        shapes.append(attrs.evolve(shape, status=str(told_status(record)), detail=detail))
     return attrs.evolve(picture, shapes=tuple(shapes), note=note)
 
 
@@ -166,8 +177,13 @@ def mimebundle_of(dag: Dag, steps: Mapping[str, StepRecord], note: str) -> dict[
     return drawing.mimebundle(run_picture(dag, steps, note))
 
 
-def _detail(record: StepRecord) -> str:
+def _detail(record: StepRecord, node: Node | None) -> str:
     parts = [] if record.duration is None else [duration_text(record.duration)]
+    tally = tally_of(record)
+    if tally is not None:
+        parts.append(items_text(tally, several_of(record, node), record.status))
+    if waits := brief_wait_text(record, node, partial(utc_text, since=record.started_at or 0.0)):
+        parts.append(waits)
     if record.attempt > 1:
         parts.append(f"attempt {record.attempt}")
     if record.compensation is not None and record.compensation.status.is_final:
@@ -177,7 +193,7 @@ def _detail(record: StepRecord) -> str:
 
 def count_statuses(records: Iterable[StepRecord]) -> str:
     """`12 completed, 1 failed`: how many steps are where, in the order of `StepStatus`."""
-    counts = count_steps(record.status for record in records)
+    counts = count_steps(map(told_status, records))
     return ", ".join(f"{counts[status]} {status}" for status in StepStatus if status in counts)
 
 

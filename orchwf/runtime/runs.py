@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import json
 import logging
-import secrets
-from collections.abc import Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 import attrs
 
-from ..core.adoption import kept_by_fork
+from ..core.adoption import kept_by_fork, known_items
 from ..core.dag import Dag, dag_of
 from ..core.options import OnChange
 from ..core.outcome import Begun, TakenUp
 from ..core.state import RunStatus
-from ..core.values.pieces import is_large
 from ..errors import (
     ConflictError,
     NotResumableError,
@@ -28,15 +29,18 @@ from ..errors import (
 )
 from ..ports import Clock, Message, RunRecord, Store
 from .answers import Answers
-from .arguments import checked_metadata, checked_run_id, checked_tags
+from .arguments import checked_metadata, checked_run_id, checked_tags, dag_of_instance
+from .children import CHILD
 from .engine import Engine, closed
-from .execution import Execution, encode_inputs
+from .execution import Execution, inputs_of
+from .ledger import Ledger
 from .owner import Owner, is_abandoned, parse_owner
 from .registry import Registry
 from .stored import stored_dag, stored_history
-from .takeover import ENDING, asked_by, changes_since, check_goes_on, completed_among, replayed
+from .takeover import ENDING, asked_by, begun_among, changes_since, check_goes_on, refusal, replayed
 
 _LOGGER = logging.getLogger("orchwf")
+_SOON = 0.5
 
 
 class Runs:
@@ -44,6 +48,7 @@ class Runs:
     Brings runs into the engine: new ones, and those that nobody executes.
 
     Attributes:
+        ledger: The runs of the store, whoever executes them.
         store: Where they are kept.
         engine: What executes them.
         clock: Where time comes from.
@@ -53,45 +58,55 @@ class Runs:
     """
 
     def __init__(
-        self, store: Store, engine: Engine, clock: Clock, owner: Owner, registry: Registry, *, most_takeovers: int
+        self,
+        store: Store,
+        engine: Engine,
+        clock: Clock,
+        owner: Owner,
+        registry: Registry,
+        *,
+        most_takeovers: int,
+        most: float = math.inf,
     ) -> None:
+        self.ledger = ledger = Ledger(store, clock, registry, engine)
         self.store = store
         self.engine = engine
         self.owner = owner
         self.clock = clock
         self.registry = registry
-        self.poked = asyncio.Event()
+        self.poked = ledger.poked
+        self.record, self.ask = ledger.record, ledger.ask
+        ledger.heed = self._heed
         self._most_takeovers = most_takeovers
-        self._taking_up = asyncio.Lock()
+        self._most = most
+        # A lock is there as long as anybody holds it, or waits for it.
+        self._taking_up: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._told: set[str] = set()
+        # What is done about runs that others started.
+        self.look_after: Callable[[Execution, list[Message]], object] = _nothing_to_do
+        self.hear: Callable[[Execution, Message], object] = _nothing_to_do
+        # What is done if a run waits for somebody who has room for it.
+        self.note_free: Callable[[], object] = _nothing_to_do
+        # What is done if a run may be ours that is not executed here.
+        self.note_stray: Callable[[], object] = _nothing_to_do
+        self.hearing = ledger.hearing
+        engine.know = registry.replace
+        engine.note_messages = self.poked.set
+
+    def poke_soon(self) -> None:
+        """Look for messages again, and for what was not done, after a moment: the store is in trouble now."""
+        self.clock.call_at(self.clock.now() + _SOON, self.poked.set)
+
+    @property
+    def room(self) -> float:
+        """How many runs may be executed here besides those that are."""
+        return self._most - len(self.engine.executions)
 
     # Looking.
 
-    async def record(self, run_id: str) -> RunRecord:
-        """
-        The summary of a run.
-
-        Raises:
-            RunNotFoundError: there is none of this id.
-        """
-        record = await self.store.get(run_id)
-        if record is None:
-            raise RunNotFoundError(run_id, self.store.url)
-        return record
-
-    async def dag_to_show(self, record: RunRecord) -> Dag | None:
-        """The definition for pictures and results: the one known here, else the one in the store, without code."""
-        execution = self.engine.executions.get(record.id)
-        dag = execution.dag if execution is not None else self.registry.find(record)
-        return dag if dag is not None else await self.stored_dag(record.fingerprint)
-
-    async def stored_dag(self, fingerprint: str) -> Dag | None:
-        """The definition that the store keeps under this fingerprint, without code."""
-        return await stored_dag(self.store, fingerprint)
-
     def is_orphan(self, record: RunRecord) -> bool:
         """Whether nobody executes this run, which goes on by itself."""
-        if record.status is not RunStatus.RUNNING or record.id in self.engine.executions:
+        if record.status is not RunStatus.RUNNING or record.id in self.engine.executions or record.wake_at is not None:
             return False
         # Ours, and not executed here: it was let go in trouble.
         return record.owner == str(self.owner) or is_abandoned(record)
@@ -104,50 +119,76 @@ class Runs:
         run_id: str | None,
         metadata: Mapping[str, object] | None,
         tags: Mapping[str, str] | None,
-    ) -> Execution:
+        *,
+        not_before: float | None = None,
+        use_cache: bool = True,
+    ) -> "Execution | str":
         """
-        A new run, which is in the store when this returns.
+        A new run, which is in the store when this returns; only its id if it begins later, at `not_before`.
 
         Raises:
             RunExistsError: there is a run of this id.
             UsageError: something given makes no sense.
         """
-        if isinstance(workflow, type):
-            name = workflow.__name__
-            raise UsageError(f"start() takes an instance with its inputs, {name}(...), not the class {name}")
-        dag = dag_of(type(workflow))
+        dag = dag_of_instance(workflow)
         self.registry.replace(type(workflow))
         await self.registry.prepare(dag)
         run_id, metadata = checked_run_id(run_id), checked_metadata(metadata)
         labels = dict.fromkeys(dag.options.tags, "") | checked_tags(tags)
-        if is_large(workflow):
-            inputs = await asyncio.to_thread(encode_inputs, dag, workflow)
-        else:
-            inputs = encode_inputs(dag, workflow)
+        inputs = await inputs_of(dag, workflow)
         self._check_engine()
         if (other := self.engine.executions.get(run_id)) is not None:
             # Whoever attaches to it looks for it in the store.
             await other.until_written()
             raise RunExistsError(run_id)
-        begun = Begun(dag.name, dag.version, dag.fingerprint, inputs)
-        return await self._create(dag, run_id, begun, metadata, labels)
+        is_for_later = not_before is not None and not_before > self.engine.clock.now()
+        begun = Begun(
+            dag.name, dag.version, dag.fingerprint, inputs, not_before=not_before if is_for_later else None,
+            use_cache=use_cache,
+        )  # fmt: skip
+        if is_for_later:
+            await self.leave(dag, run_id, begun, metadata, labels)
+            return run_id
+        return await self.create(dag, run_id, begun, metadata, labels)
 
-    async def _create(
+    async def create(
         self, dag: Dag, run_id: str, begun: Begun, metadata: Mapping[str, object], tags: Mapping[str, str]
     ) -> Execution:
+        """
+        A run that begins so, and none of this id is executed here; it is in the store when this returns.
+
+        Raises:
+            RunExistsError: there is a run of this id.
+        """
         # The orchestrator may have begun to close while we looked.
         self._check_engine()
-        record = RunRecord(
-            id=run_id, workflow=dag.name, version=dag.version, fingerprint=dag.fingerprint,
-            entrypoint=dag.entrypoint, status=RunStatus.RUNNING, metadata=metadata, tags=tags,
-            created_at=self.clock.now(), owner=str(self.owner),
-        )  # fmt: skip
-        execution = Execution(record, dag, self.registry.plan(dag), begun.inputs)
+        record = self.ledger.new_record(dag, run_id, metadata, tags, str(self.owner))
+        execution = Execution(record, dag, self.registry.plan(dag), begun.inputs, begun.use_cache)
+        execution.depth = begun.depth
+        if begun.parent:
+            execution.parent = (begun.parent, begun.parent_step, begun.parent_item)
         execution.is_new = True
         execution.definition = dag.to_json
         self.engine.admit(execution, begun)
         await execution.until_written()
         return execution
+
+    async def leave(
+        self, dag: Dag, run_id: str, begun: Begun, metadata: Mapping[str, object], tags: Mapping[str, str]
+    ) -> None:
+        """
+        A run that others execute, or that begins later: nobody executes it when this returns.
+
+        Raises:
+            RunExistsError: there is a run of this id.
+        """
+        self._check_engine()
+        record, event = await self.ledger.put(dag, run_id, begun, metadata, tags)
+        self.engine.announce(record, [event])
+        if begun.not_before is None:
+            self.note_free()
+        else:
+            self.engine.note_sleep()
 
     async def fork(
         self,
@@ -177,12 +218,13 @@ class Runs:
         dag = self._known(record)
         await self.registry.prepare(dag)
         history = await stored_history(self.store, run_id)
-        before = await self.stored_dag(record.fingerprint)
+        before = await stored_dag(self.store, record.fingerprint)
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, _overlaid(dag, history.inputs, inputs), origin=run_id,
             reused=kept_by_fork(dag, before, history, from_step, with_inputs=bool(inputs)),
+            known=known_items(dag, history),
         )  # fmt: skip
-        return await self._create(
+        return await self.create(
             dag, checked_run_id(new_id), begun, record.metadata if metadata is None else checked_metadata(metadata),
             record.tags if tags is None else checked_tags(tags),
         )  # fmt: skip
@@ -200,11 +242,14 @@ class Runs:
         try:
             await self.take_up(record, dag=dag)
         except (WorkflowChangedError, StoreError, UsageError) as error:
-            # One run that cannot go on must not keep all others from it. It is told of once.
-            is_overtaken = isinstance(error, RunOwnedError | RunNotFoundError | NotResumableError | ConflictError)
-            if not is_overtaken and not self.engine.is_draining and record.id not in self._told:
-                self._told.add(record.id)
-                _LOGGER.warning("%s", error)
+            self._tell_of(record, error)
+
+    def _tell_of(self, record: RunRecord, error: Exception) -> None:
+        """Tell once that a run could not be taken up: that must not keep all others from it."""
+        is_overtaken = isinstance(error, RunOwnedError | RunNotFoundError | NotResumableError | ConflictError)
+        if not is_overtaken and not self.engine.is_draining and record.id not in self._told:
+            self._told.add(record.id)
+            _LOGGER.warning("%s", error)
 
     async def attach(self, workflow: object, run_id: str) -> None:
         """
@@ -217,9 +262,7 @@ class Runs:
             UsageError: it is a run of another workflow.
             WorkflowChangedError, StoreError: as they say.
         """
-        record, name = await self.record(run_id), dag_of(type(workflow)).name
-        if record.workflow != name:
-            raise UsageError(f"run {run_id!r} is one of {record.workflow}, not of {name}; choose another run_id")
+        record = await self.ledger.record_of(run_id, dag_of(type(workflow)).name)
         if self.is_orphan(record):
             # Somebody else may be faster.
             with contextlib.suppress(RunOwnedError, NotResumableError):
@@ -245,10 +288,19 @@ class Runs:
             UnknownWorkflowError, WorkflowChangedError, RunOwnedError, StoreError: as they say.
             NotResumableError, UsageError: by hand, and that cannot be.
         """
-        async with self._taking_up:
+        async with self._lock_of(record.id):
             # Whoever asked at the same time may have been served meanwhile.
             execution = self.engine.executions.get(record.id)
-            return execution or await self._take_up(record, dag or self._known(record), answers, on_change)
+            if execution is not None:
+                return execution
+            record = await self._free(record.id)
+            if answers is None and record.status.is_final:
+                raise NotResumableError(record.id, record.status)
+            return await self._take_up(record, dag or self._known(record), answers, on_change)
+
+    def _lock_of(self, run_id: str) -> asyncio.Lock:
+        """Whoever brings this run into the engine holds it."""
+        return self._taking_up.setdefault(run_id, asyncio.Lock())
 
     def _known(self, record: RunRecord) -> Dag:
         dag = self.registry.find(record)
@@ -256,35 +308,131 @@ class Runs:
             raise UnknownWorkflowError(record.workflow, self.registry.names)
         return dag
 
+    async def _free(self, run_id: str) -> RunRecord:
+        """The summary as it is now of a run that nobody executes: the one that was read before may be an old one."""
+        record = await self.record(run_id)
+        if record.owner != str(self.owner) and not is_abandoned(record):
+            raise await self._owned(run_id)
+        return record
+
     async def _take_up(
         self, record: RunRecord, dag: Dag, answers: Answers | None, on_change: OnChange | None
     ) -> Execution:
         self._check_engine()
         await self.registry.prepare(dag)
-        changed = await changes_since(self.store, record, dag, on_change)
-        if not await self.store.claim(record.id, str(self.owner), previous=record.owner):
-            raise await self._owned(record.id)
+        changed = await self._changed(record, dag, on_change)
         try:
-            owned = attrs.evolve(record, owner=str(self.owner))
-            execution = await replayed(self.store, owned, dag, self.registry.plan(dag))
-            messages = [each for each in await self.store.inbox(str(self.owner)) if each.run_id == record.id]
-            taken = TakenUp(
-                fingerprint=dag.fingerprint, was_released=record.owner is None,
-                asked=tuple(map(asked_by, messages)), most_takeovers=self._most_takeovers,
-                reset=completed_among(changed, execution),
-            )  # fmt: skip
-            if answers is None:
-                check_goes_on(execution, taken)
-            else:
-                taken = answers.applied(taken, execution)
-            # The orchestrator may have begun to close meanwhile, and then nobody would execute it.
-            self._check_engine()
+            is_claimed = await self.store.claim(record.id, str(self.owner), previous=record.owner)
         except BaseException:
-            await self.store.claim(record.id, record.owner, previous=str(self.owner))
+            self.note_stray()
             raise
+        if not is_claimed:
+            raise await self._owned(record.id)
+        async with self._giving_back(record):
+            prepared = await self._prepared(record, dag, changed, answers)
+        return await self._execute(*prepared)
+
+    async def _changed(self, record: RunRecord, dag: Dag, on_change: OnChange | None) -> set[str]:
+        """What `changes_since` says; where nothing has happened yet nothing can have changed meanwhile."""
+        has_begun = not record.is_queued and record.status is not RunStatus.SCHEDULED
+        return await changes_since(self.store, record, dag, on_change) if has_begun else set()
+
+    async def go_on_if_possible(self, record: RunRecord) -> Exception | None:
+        """
+        Execute a run that was taken for this orchestrator; if that cannot be, it is given back.
+
+        Args:
+            record: Its summary as it was before it was taken.
+
+        Returns:
+            Why it is not executed now; None if it is.
+        """
+        try:
+            async with self._lock_of(record.id):
+                if record.id in self.engine.executions:
+                    # Somebody here was faster. Or the store has heard that we let go of it, and we not yet that it did.
+                    self.note_stray()
+                else:
+                    await self._go_on(record)
+        except (WorkflowChangedError, StoreError, UsageError) as error:
+            self._tell_of(record, error)
+            return error
+        return None
+
+    async def _go_on(self, record: RunRecord) -> None:
+        async with self._giving_back(record):
+            self._check_engine()
+            dag = self._known(record)
+            await self.registry.prepare(dag)
+            changed = await self._changed(record, dag, None)
+            prepared = await self._prepared(record, dag, changed, None)
+        await self._execute(*prepared)
+
+    async def _prepared(
+        self, record: RunRecord, dag: Dag, changed: set[str], answers: Answers | None
+    ) -> tuple[Execution, TakenUp, list[Message]]:
+        """
+        A run that is ours, as its log leaves it; how it goes on, and what it was told of runs that it started.
+
+        Args:
+            record: Its summary as it was before it was ours.
+            changed: The steps whose inputs have changed since it was started.
+        """
+        owned = attrs.evolve(record, owner=str(self.owner))
+        execution = await replayed(self.store, owned, dag, self.registry.plan(dag))
+        inbox = await self.store.inbox(str(self.owner))
+        messages = [each for each in inbox if each.run_id == record.id]
+        told = [each for each in messages if each.signal == CHILD]
+        execution.hearing.update(each.id for each in told)
+        taken = TakenUp(
+            fingerprint=dag.fingerprint, was_released=record.owner is None,
+            asked=tuple(asked_by(each) for each in messages if each.signal != CHILD),
+            most_takeovers=self._most_takeovers, reset=begun_among(changed, execution),
+            is_due=record.wake_at is not None or record.is_queued,
+            refused=await refusal(execution) if record.slept_at is not None else "",
+        )  # fmt: skip
+        if answers is None:
+            check_goes_on(execution, taken)
+        else:
+            taken = answers.applied(taken, execution)
+        # The orchestrator may have begun to close meanwhile, and then nobody would execute it.
+        self._check_engine()
+        if record.id in self.engine.executions:
+            # Somebody here is starting one of this id, and is about to hear that it is there already.
+            raise ConflictError(record.id, execution.written)
+        return execution, taken, told
+
+    async def _execute(self, execution: Execution, taken: TakenUp, told: list[Message]) -> Execution:
+        """Execute it; written when this returns. Nobody else has had a turn since it was found that this can be."""
         self.engine.admit(execution, taken)
+        # What was said since the inbox was read was told to nobody.
+        self.poked.set()
         await execution.until_written()
+        self.look_after(execution, told)
         return execution
+
+    @asynccontextmanager
+    async def _giving_back(self, record: RunRecord) -> AsyncIterator[None]:
+        """Give this run, which is ours, back to whom it had before, if the block fails before it is executed."""
+        try:
+            yield
+        except BaseException:
+            await self._give_back(record)
+            raise
+
+    async def let_go_of(self, record: RunRecord) -> None:
+        """Let go of a run that is ours, unless it is executed here by now."""
+        async with self._lock_of(record.id):
+            if record.id not in self.engine.executions:
+                await self._give_back(attrs.evolve(record, owner=None))
+
+    async def _give_back(self, record: RunRecord) -> None:
+        """Give a run, which is ours and is not executed here, back to whom it had before."""
+        try:
+            await self.store.claim(record.id, record.owner, previous=str(self.owner))
+        except BaseException:
+            self.note_stray()
+            raise
 
     async def _owned(self, run_id: str) -> Exception:
         record = await self.store.get(run_id)
@@ -315,52 +463,52 @@ class Runs:
         record = await self.record(run_id)
         if record.status is RunStatus.COMPLETED:
             raise NotResumableError(run_id, record.status)
-        if record.owner != str(self.owner) and not is_abandoned(record):
-            raise await self._owned(run_id)
         return await self.take_up(record, answers=answers, on_change=on_change)
 
     # Messages.
 
-    async def ask(self, run_id: str, signal: str, reason: str) -> None:
-        """
-        Ask whoever executes the run to cancel, terminate or pause it; nothing happens if it has ended.
-
-        Durable when this returns.
-        """
-        record = await self.record(run_id)
-        if record.status.is_final or (signal == "pause" and record.status is RunStatus.PAUSED):
-            return
-        message_id = f"{signal}-{secrets.token_hex(8)}"
-        await self.store.send(Message(run_id=run_id, id=message_id, signal=signal, payload=json.dumps(reason)))
-        if signal in ENDING and (record.status is RunStatus.PAUSED or self.is_orphan(record)):
+    async def _heed(self, record: RunRecord, signal: str) -> None:
+        """A run that nobody executes is taken up to be ended, if somebody asks for that."""
+        is_at_rest = record.status in (RunStatus.PAUSED, RunStatus.SCHEDULED) or record.wake_at is not None
+        if signal in ENDING and (is_at_rest or self.is_orphan(record)):
             dag = self.registry.find(record)
             if dag is None and signal == "terminate":
                 # Nothing more of it runs, so its code is not needed.
-                dag = await self.stored_dag(record.fingerprint)
+                dag = await stored_dag(self.store, record.fingerprint)
             if dag is not None:
                 await self.take_up_if_possible(record, dag)
-        self.poked.set()
 
     async def deliver(self) -> None:
         """Fetch the messages to the runs executed here."""
         for message in await self.store.inbox(str(self.owner)):
             execution = self.engine.executions.get(message.run_id)
-            if execution is not None:
-                # One that cannot be read must not keep the others from their runs; whoever takes its run up is told.
-                with contextlib.suppress(StoreError):
-                    self.engine.tell_run(execution, asked_by(message))
+            if execution is None:
+                continue
+            if message.signal == CHILD:
+                self.hear(execution, message)
+                continue
+            # One that cannot be read must not keep the others from their runs; whoever takes its run up is told.
+            with contextlib.suppress(StoreError):
+                self.engine.tell_run(execution, asked_by(message))
 
     async def let_lost_ones_go(self) -> None:
         """Execute no longer what somebody else has taken, as our lease had run out."""
         for execution in list(self.engine.executions.values()):
             record = await self.store.get(execution.record.id)
             is_taken = record is None or record.owner != str(self.owner)
+            if record is not None and record.owner is None and (execution.is_over or record.wake_at is not None):
+                # It was let go with what has just been written.
+                is_taken = False
             if is_taken and not execution.is_new and execution.record.id in self.engine.executions:
                 self.engine.let_go(execution, ConflictError(execution.record.id, execution.written))
 
     async def release(self) -> None:
         """Let go of all runs that have not ended, so that anyone may take them up at once, and of our lease."""
         await self.store.release(str(self.owner))
+
+
+def _nothing_to_do(*about: object) -> None:
+    pass
 
 
 def _overlaid(dag: Dag, stored: str, inputs: Mapping[str, object]) -> str:

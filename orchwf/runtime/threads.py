@@ -1,11 +1,14 @@
 """Where plain functions run: daemon threads that cost little a call, and never keep the process alive."""
 
 import asyncio
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 Call = Callable[[], None]
 
 
@@ -39,6 +42,20 @@ class Threads:
         self._calls.put((call, then))
         if starts:
             threading.Thread(target=self._work, name=f"orchwf-{self._count}", daemon=True).start()
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """What this returns or raises on a thread, with the context variables of here. It cannot be cancelled."""
+        variables, answered = contextvars.copy_context(), self._loop.create_future()
+        box: list[tuple[T | None, BaseException | None]] = []
+        self.submit(lambda: box.append(variables.run(_outcome, work)), lambda: _answer(answered, box[0]))
+        value, error = await answered
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # It knows this frame.
+                del error
+        return value  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Let all threads end that are not in a call; the others end after it. What they still report is dropped."""
@@ -74,3 +91,21 @@ class Threads:
             ended, self._ended = self._ended, deque()
         for then in ended:
             then()
+
+
+def _outcome(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+    try:
+        return work(), None
+    except KeyboardInterrupt as error:
+        # On the loop it would be taken for the end of the process, and this was raised by hand.
+        failure = RuntimeError("KeyboardInterrupt was raised in a thread")
+        failure.__cause__ = error
+        return None, failure
+    # Foreign code: whatever it raises belongs to whoever called.
+    except BaseException as error:
+        return None, error
+
+
+def _answer(answered: "asyncio.Future[Any]", outcome: tuple[Any, BaseException | None]) -> None:
+    if not answered.done():
+        answered.set_result(outcome)

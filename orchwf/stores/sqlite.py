@@ -4,22 +4,31 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from ..core.events import Event
-from ..errors import RunNotFoundError
-from ..ports import Append, Message, RunQuery, RunRecord
+from ..core.schedules import ScheduleRecord
+from ..core.slots import Answer, Slot, SlotRequest
+from ..core.state import RunStatus
+from ..errors import RunEndedError, RunNotFoundError
+from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Taken, Wanted
 from .sqlite_append import write_appends
+from .sqlite_cache import forget_expired
 from .sqlite_connection import SQLiteConnection
 from .sqlite_delete import delete_runs
 from .sqlite_errors import unusable
 from .sqlite_facts import get_facts
 from .sqlite_file import absolute_path, check_file, prepare, transaction
-from .sqlite_owners import give_up, release, renew
-from .sqlite_query import get_definition, get_inbox, get_owners, get_run, list_runs, read_events
+from .sqlite_mentions import portions
+from .sqlite_owners import release, renew
+from .sqlite_query import get_definition, get_inbox, get_next_wake, get_run, list_runs, read_events
+from .sqlite_schedules import delete_schedule, list_schedules, put_schedule
+from .sqlite_slots import take_slots
+from .sqlite_take import take
+from .sqlite_workflows import get_published, list_published, publish
 from .urls import Durability, sqlite_url
 
 T = TypeVar("T")
@@ -29,7 +38,8 @@ _SEND = """
     INSERT INTO inbox (run, id, signal, payload, folded) SELECT no, ?, ?, ?, 0 FROM runs WHERE id = ?
     ON CONFLICT (run, id) DO NOTHING
 """
-_IS_RUN = "SELECT 1 FROM runs WHERE id = ?"
+_STATUS = "SELECT status FROM runs WHERE id = ?"
+_ENDS = frozenset(status.value for status in RunStatus if status.is_final)
 _SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 _RUNS_PER_DELETE = 100
 
@@ -98,15 +108,29 @@ class SQLiteStore:
 
         return await self._call(claim)
 
-    async def renew(self, owner: str, lease: float) -> bool:
-        work = partial(renew, owner=owner, lease=lease) if lease else partial(give_up, owner=owner)
-        return await self._call(work)
+    async def take(self, owner: str, wanted: Wanted) -> Taken:
+        return await self._call(partial(take, owner=owner, wanted=wanted))
+
+    async def renew(self, owner: str, lease: float, *, near: str | None = None) -> Renewal:
+        return await self._call(partial(renew, owner=owner, lease=lease, near=near))
 
     async def release(self, owner: str) -> None:
         await self._call(partial(release, owner=owner))
 
-    async def owners(self) -> dict[str | None, bool]:
-        return await self._call(get_owners)
+    async def take_slots(
+        self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
+    ) -> list[Answer]:
+        return await self._call(partial(take_slots, owner=owner, requests=requests, frees=frees, now=now))
+
+    async def forget_expired(self, now: float) -> int:
+        return await self._call(partial(forget_expired, now=now))
+
+    async def mentioned(self, marker: str, length: int) -> set[str]:
+        calls = await self._call(partial(portions, marker=marker, length=length))
+        return set().union(*[await self._call(call) for call in calls])
+
+    async def next_wake(self, after: float) -> float | None:
+        return await self._call(partial(get_next_wake, after=after))
 
     async def facts(self) -> dict[str, str]:
         return await self._call(partial(get_facts, path=self._connection.path))
@@ -114,10 +138,12 @@ class SQLiteStore:
     async def send(self, message: Message) -> None:
         def send(db: sqlite3.Connection) -> None:
             with transaction(db):
-                values = (message.id, message.signal, message.payload, message.run_id)
-                is_new = db.execute(_SEND, values).rowcount == 1
-                if not is_new and not db.execute(_IS_RUN, (message.run_id,)).fetchone():
+                found = db.execute(_STATUS, (message.run_id,)).fetchone()
+                if found is None:
                     raise RunNotFoundError(message.run_id, self.url)
+                if found[0] in _ENDS:
+                    raise RunEndedError(message.run_id, found[0])
+                db.execute(_SEND, (message.id, message.signal, message.payload, message.run_id))
 
         await self._call(send)
 
@@ -129,6 +155,31 @@ class SQLiteStore:
         # Each run goes at once or not at all. Many runs go in portions, so that others can write in between.
         portions = [ids[start : start + _RUNS_PER_DELETE] for start in range(0, len(ids), _RUNS_PER_DELETE)]
         return sum([await self._call(partial(delete_runs, run_ids=portion)) for portion in portions])
+
+    async def schedules(self, name: str | None = None) -> list[ScheduleRecord]:
+        return await self._call(partial(list_schedules, name=name))
+
+    async def put_schedule(self, schedule: ScheduleRecord) -> ScheduleRecord | None:
+        return await self._call(partial(put_schedule, schedule=schedule))
+
+    async def delete_schedule(self, name: str) -> bool:
+        return await self._call(partial(delete_schedule, name=name))
+
+    async def publish(self, definitions: Mapping[str, str]) -> None:
+        await self._call(partial(publish, definitions=dict(definitions)))
+
+    async def published(self, workflow: str) -> str | None:
+        return await self._call(partial(get_published, workflow=workflow))
+
+    async def published_names(self) -> list[str]:
+        return await self._call(list_published)
+
+    async def listen(self, heard: Callable[[Hint], None]) -> None:
+        # Nobody is told: to look is cheap here.
+        return
+
+    async def watch(self, run_id: str) -> bool:
+        return False
 
     async def close(self) -> None:
         await self._connection.close()

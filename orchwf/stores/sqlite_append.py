@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
-import attrs
-
 from ..core.events import Row, SignalReceived, to_row
-from ..errors import ConflictError, RunExistsError, RunNotFoundError, StoreError
+from ..errors import StoreError
 from ..ports import Append, RunRecord
-from .labels import encode_labels, numbering_error
+from .fence import End, refusal
+from .labels import encode_labels
+from .sqlite_cache import keep
 from .sqlite_file import transaction
 
 T = TypeVar("T")
@@ -18,11 +18,13 @@ T = TypeVar("T")
 _FIND_RUNS = "SELECT id, no, owner, (SELECT max(seq) FROM log WHERE run = runs.no) FROM runs WHERE id IN ({})"
 _CREATE_RUN = """
     INSERT INTO runs (id, workflow, version, fingerprint, entrypoint, status, metadata, tags, created_at, ended_at,
-        error, owner)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        error, owner, wake_at, slept_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _TAG_RUN = "INSERT INTO run_tags (key, value, run) VALUES (?, ?, ?)"
-_SUMMARISE = "UPDATE runs SET status = ?, fingerprint = ?, ended_at = ?, error = ? WHERE no = ?"
+_SUMMARISE = """
+    UPDATE runs SET status = ?, fingerprint = ?, ended_at = ?, error = ?, wake_at = ?, slept_at = ? WHERE no = ?
+"""
 _RELEASE = "UPDATE runs SET owner = NULL WHERE no = ?"
 _USE_DEFINITION = """
     INSERT OR IGNORE INTO run_definitions (run, fingerprint) SELECT no, fingerprint FROM runs WHERE no = ?
@@ -34,12 +36,18 @@ _FOLD_MESSAGE = """
     ON CONFLICT (run, id) DO UPDATE SET folded = 1
 """
 
-_PLACES = "(?, ?, ?, ?, ?, ?, ?)"
+_TELL = """
+    INSERT INTO inbox (run, id, signal, payload, folded)
+    SELECT no, ?, ?, ?, 0 FROM runs WHERE id = ? AND status NOT IN ('completed', 'failed', 'cancelled')
+    ON CONFLICT (run, id) DO NOTHING
+"""
+
+_PLACES = "(?, ?, ?, ?, ?, ?, ?, ?)"
 # A few statements of fixed sizes stay in the cache of prepared statements, and each row costs less than its own
-# execution. 128 rows of 7 columns stay below the 999 parameters that older SQLite allows.
+# execution. The first is of 1,024 parameters, of which SQLite allows 32,766 since 3.32 (2020).
 _SIZES = (128, 64, 32, 16, 8, 4, 2, 1)
 _INSERT_EVENTS = {
-    size: f"INSERT INTO log (run, seq, at, kind, step, attempt, data) VALUES {', '.join([_PLACES] * size)}"  # noqa: S608
+    size: f"INSERT INTO log (run, seq, at, kind, step, attempt, item, data) VALUES {', '.join([_PLACES] * size)}"  # noqa: S608
     for size in _SIZES
 }
 _FIND_SO_MANY = {size: _FIND_RUNS.format(", ".join("?" * size)) for size in _SIZES}
@@ -59,23 +67,37 @@ def write_appends(connection: sqlite3.Connection, appends: Sequence[Append], url
     """What `Store.append` says. To be called on the connection's thread."""
     try:
         with transaction(connection):
-            return _write(connection, appends, url)
+            return _say(connection, appends, _write(connection, appends, url))
     except _ROW_ERRORS:
         # The rows of all are rolled back with the bad one: once more, each append by itself.
         with transaction(connection):
-            return [_write_alone(connection, append, url) for append in appends]
+            return _say(connection, appends, [_write_alone(connection, append, url) for append in appends])
 
 
 def _write_alone(connection: sqlite3.Connection, append: Append, url: str) -> Exception | None:
     connection.execute("SAVEPOINT alone")
     try:
         outcome = _write(connection, [append], url)[0]
+        for message in append.messages:
+            # They are written later: here is told whether they can be.
+            connection.execute("SELECT ?, ?, ?, ?", (message.id, message.signal, message.payload, message.run_id))
     except _ROW_ERRORS as error:
         connection.execute("ROLLBACK TO alone")
         outcome = StoreError(f"what run {append.run_id!r} should have been given cannot be stored in {url}: {error}")
         outcome.__cause__ = error
     connection.execute("RELEASE alone")
     return outcome
+
+
+def _say(
+    connection: sqlite3.Connection, appends: Sequence[Append], outcomes: list[Exception | None]
+) -> list[Exception | None]:
+    """Put what is said by these appends, as far as they were written, into the inboxes; gives the outcomes on."""
+    for append, outcome in zip(appends, outcomes, strict=True):
+        if append.messages and outcome is None:
+            for message in append.messages:
+                connection.execute(_TELL, (message.id, message.signal, message.payload, message.run_id))
+    return outcomes
 
 
 def _write(connection: sqlite3.Connection, appends: Sequence[Append], url: str) -> list[Exception | None]:
@@ -90,35 +112,25 @@ def _write(connection: sqlite3.Connection, appends: Sequence[Append], url: str) 
     return outcomes
 
 
-@attrs.define
-class _End:
-    """Where the log of a run will end after what was accepted in this batch: `run` is its number in the store."""
-
-    run: int
-    owner: str | None
-    seq: int
-
-
-def _accept(connection: sqlite3.Connection, append: Append, ends: dict[str, _End], url: str) -> Exception | None:
+def _accept(connection: sqlite3.Connection, append: Append, ends: dict[str, End], url: str) -> Exception | None:
     """Create the run if that is asked for. What is returned says why nothing of this append may be written."""
     end = ends.get(append.run_id)
-    if error := _refusal(append, end, url):
+    if error := refusal(append, end, url):
         return error
     if append.create is not None:
         try:
-            end = _End(_create(connection, append.create), append.create.owner, 0)
+            end = End(_create(connection, append.create), append.create.owner, 0)
         except StoreError as unstorable:
             return unstorable
     if end is not None:
-        end.seq = append.expected + len(append.events)
-        end.owner = None if append.releases else end.owner
+        end.accept(append)
         ends[append.run_id] = end
     return None
 
 
-def _find_ends(connection: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, _End]:
+def _find_ends(connection: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, End]:
     rows = [row for size, ids in _pieces(run_ids) for row in connection.execute(_FIND_SO_MANY[size], ids)]
-    return {run_id: _End(run, owner, last or 0) for run_id, run, owner, last in rows}
+    return {run_id: End(run, owner, last or 0) for run_id, run, owner, last in rows}
 
 
 def _pieces(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
@@ -130,22 +142,12 @@ def _pieces(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
             start += size
 
 
-def _refusal(append: Append, end: _End | None, url: str) -> Exception | None:
-    if error := numbering_error(append):
-        return error
-    if append.create is not None:
-        return RunExistsError(append.run_id) if end else None
-    if end is None:
-        return RunNotFoundError(append.run_id, url)
-    is_foreign = append.owner is not None and end.owner != append.owner
-    return ConflictError(append.run_id, append.expected) if is_foreign or end.seq != append.expected else None
-
-
 def _create(connection: sqlite3.Connection, record: RunRecord) -> int:
     metadata, tags = encode_labels(record)
     values = (
         record.id, record.workflow, record.version, record.fingerprint, record.entrypoint, record.status, metadata,
-        tags, record.created_at, record.ended_at, record.error, record.owner,
+        tags, record.created_at, record.ended_at, record.error, record.owner, record.wake_at,
+        record.slept_at,
     )  # fmt: skip
     run = connection.execute(_CREATE_RUN, values).lastrowid
     connection.executemany(_TAG_RUN, [(key, value, run) for key, value in record.tags.items()])
@@ -160,7 +162,10 @@ def _insert_events(connection: sqlite3.Connection, rows: Sequence[tuple[int, *Ro
 
 def _write_rest(connection: sqlite3.Connection, run: int, append: Append) -> None:
     if (summary := append.summary) is not None:
-        values = (summary.status, summary.fingerprint, summary.ended_at, summary.error, run)
+        values = (
+            summary.status, summary.fingerprint, summary.ended_at, summary.error, summary.wake_at, summary.slept_at,
+            run,
+        )  # fmt: skip
         connection.execute(_SUMMARISE, values)
     if append.releases:
         connection.execute(_RELEASE, (run,))
@@ -168,6 +173,8 @@ def _write_rest(connection: sqlite3.Connection, run: int, append: Append) -> Non
         if connection.execute(_IS_DEFINED, (run,)).fetchone() is None:
             connection.execute(_DEFINE, (append.definition(), run))
         connection.execute(_USE_DEFINITION, (run,))
+    for entry in append.caches:
+        keep(connection, entry)
     for event in append.events:
         if isinstance(event, SignalReceived):
             connection.execute(_FOLD_MESSAGE, (run, event.message_id, event.signal, event.payload))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import StoreBusyError, StoreError
 from ..labels import visible
+from .damage import UnreadableError
 
 BUSY_TIMEOUT = 5.0
 """How long to wait for another process that writes, in seconds."""
@@ -27,12 +28,11 @@ _REASONS = {
 }
 
 
-class UnreadableError(sqlite3.DatabaseError):
-    """SQLite gives a row, and what is in it cannot be what was written there; the text says which and why."""
-
-
-SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""What Python's SQLite raises: of text that is not Unicode, as damage leaves it, also the error of the codec itself."""
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, UnreadableError)
+"""
+What Python's SQLite raises: of text that is not Unicode, as damage leaves it, also the error of the codec itself; and
+what we say of a row that is damaged otherwise.
+"""
 
 
 def store_error(path: Path, error: Exception) -> StoreError:

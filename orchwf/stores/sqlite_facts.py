@@ -4,6 +4,10 @@ import sqlite3
 from pathlib import Path
 
 _MOST_PROBLEMS = 5
+_SLOTS = """
+    SELECT count(*) FROM slots
+    WHERE owner IN (SELECT id FROM owners WHERE lease_clock() - renewed_at BETWEEN 0 AND lease)
+"""
 
 
 def get_facts(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
@@ -20,6 +24,7 @@ def get_facts(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
         "journal": str(_pragma(connection, "journal_mode")),
         "synchronous": {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}[int(str(_pragma(connection, "synchronous")))],
         "integrity": "; ".join(problems),
+        "slots": str(connection.execute(_SLOTS).fetchone()[0]),
     } | {f"runs.{status}": str(count) for status, count in counts}
 
 

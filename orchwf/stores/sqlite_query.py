@@ -4,24 +4,25 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-from ..core.events import Event, Row, from_row
+from ..core.events import Event, Row
 from ..core.state import RunStatus
 from ..ports import Message, RunQuery, RunRecord
-from .labels import decode_labels
-from .sqlite_damage import check_events, check_instants, check_object, check_texts, readable
+from .damage import readable
+from .records import after_all_with, definition_text, events, messages, run_record
 
 _Value = str | int | float | None
 
-_COLUMNS = """
+COLUMNS = """
     runs.no, runs.id, runs.workflow, runs.version, runs.fingerprint, runs.entrypoint, runs.status, runs.metadata,
     runs.tags, runs.created_at, runs.ended_at, runs.error, runs.owner,
-    runs.owner IS NOT NULL AND NOT EXISTS (
+    runs.wake_at, runs.slept_at, runs.owner IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM owners WHERE owners.id = runs.owner AND lease_clock() - renewed_at BETWEEN 0 AND lease
     )
 """
-_GET = f"SELECT {_COLUMNS} FROM runs WHERE id = ?"  # noqa: S608 - all of the text is ours
+"""A run as `run_record` reads it."""
+_GET = f"SELECT {COLUMNS} FROM runs WHERE id = ?"  # noqa: S608 - all of the text is ours
 _READ = """
-    SELECT seq, at, kind, step, attempt, data FROM log
+    SELECT seq, at, kind, step, attempt, item, data FROM log
     WHERE run = (SELECT no FROM runs WHERE id = ?) AND seq > ? ORDER BY seq LIMIT ?
 """
 _DEFINITION = "SELECT data FROM definitions WHERE fingerprint = ?"
@@ -33,11 +34,10 @@ _INBOX = """
 # Left to itself SQLite looks for the first by going through all runs.
 _FIRST_SINCE = "SELECT min(no) FROM runs INDEXED BY runs_by_creation WHERE created_at >= ?"
 _LAST_UNTIL = "SELECT max(no) FROM runs INDEXED BY runs_by_creation WHERE created_at < ?"
-_OWNERS = """
-    SELECT running.owner, running.owner IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM owners WHERE owners.id = running.owner AND lease_clock() - renewed_at BETWEEN 0 AND lease
-    )
-    FROM (SELECT DISTINCT owner FROM runs WHERE status = 'running') AS running
+_NEXT_WAKE = "SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL AND wake_at > ?"
+# Each of the two has an index of its own; one look for either would go through all runs.
+_DUE = """
+    SELECT no FROM runs WHERE wake_at <= ? UNION SELECT no FROM runs WHERE slept_at > ? AND wake_at IS NOT NULL
 """
 _ASKED = "SELECT run FROM inbox WHERE folded = 0"
 # The index has the few runs of which anything was undone.
@@ -63,44 +63,37 @@ def read_events(connection: sqlite3.Connection, run_id: str, after: int, limit: 
         while size < _MOST_READ and (piece := cursor.fetchmany(_ROWS_AT_ONCE)):
             rows += piece
             size += sum([len(row[-1]) for row in piece if row[-1]])
-    with readable(f"the log of run {run_id!r} has an event that cannot be read"):
-        check_events(rows, max(after, 0) + 1)
-        return [from_row(row) for row in rows]
+    return events(run_id, rows, after)
 
 
 def get_run(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
     """What `Store.get` says."""
     row = connection.execute(_GET, (run_id,)).fetchone()
-    return _record(row) if row else None
+    return run_record(row) if row else None
 
 
 def get_definition(connection: sqlite3.Connection, fingerprint: str) -> str | None:
     """What `Store.definition` says."""
-    row = connection.execute(_DEFINITION, (fingerprint,)).fetchone()
-    with readable(f"the definition {fingerprint} cannot be read"):
-        check_texts(row or ())
-    return row[0] if row else None
+    return definition_text(fingerprint, connection.execute(_DEFINITION, (fingerprint,)).fetchone())
 
 
 def get_inbox(connection: sqlite3.Connection, owner: str) -> list[Message]:
     """What `Store.inbox` says."""
-    rows = connection.execute(_INBOX, (owner,)).fetchall()
-    for row in rows:
-        with readable(f"a message to run {row[0]!r} cannot be read"):
-            check_texts(row)
-    return [Message(run_id=run_id, id=id_, signal=signal, payload=payload) for run_id, id_, signal, payload in rows]
+    return messages(connection.execute(_INBOX, (owner,)).fetchall())
 
 
-def get_owners(connection: sqlite3.Connection) -> dict[str | None, bool]:
-    """What `Store.owners` says."""
-    return {owner: bool(has_lapsed) for owner, has_lapsed in connection.execute(_OWNERS)}
+def get_next_wake(connection: sqlite3.Connection, after: float) -> float | None:
+    """What `Store.next_wake` says."""
+    (wake_at,) = connection.execute(_NEXT_WAKE, (after,)).fetchone()
+    with readable("when a run goes on that sleeps cannot be read"):
+        return None if wake_at is None else float(wake_at)
 
 
 def list_runs(connection: sqlite3.Connection, query: RunQuery) -> list[RunRecord]:
     """What `Store.runs` says."""
     rows = [row for sql, values in selects(query) for row in connection.execute(sql, values)]
     rows.sort(key=lambda row: -row[0])
-    return [_record(row) for row in rows[: query.limit]]
+    return [run_record(row) for row in rows[: query.limit]]
 
 
 def selects(query: RunQuery) -> list[tuple[str, list[_Value]]]:
@@ -146,7 +139,7 @@ def _select(query: RunQuery, statuses: Sequence[RunStatus]) -> tuple[str, list[_
         add(f"{number} <= ({_LAST_UNTIL})", query.until)
     if query.id_prefix:
         add("runs.id >= ?", query.id_prefix)
-        if (end := _after_all_with(query.id_prefix)) is not None:
+        if (end := after_all_with(query.id_prefix)) is not None:
             add("runs.id < ?", end)
     for term, parameters in (*_terms_of_owners(query), *_terms_of_the_log(query)):
         add(term, *parameters)
@@ -155,7 +148,7 @@ def _select(query: RunQuery, statuses: Sequence[RunStatus]) -> tuple[str, list[_
     where = f"WHERE {' AND '.join(terms)}" if terms else ""
     values.append(_NO_LIMIT if query.limit is None else query.limit)
     # All of the text is ours: what the caller gave is among the values.
-    return f"SELECT {_COLUMNS} FROM {source} {where} ORDER BY {number} DESC LIMIT ?", values  # noqa: S608
+    return f"SELECT {COLUMNS} FROM {source} {where} ORDER BY {number} DESC LIMIT ?", values  # noqa: S608
 
 
 def _terms_of_owners(query: RunQuery) -> Iterator[tuple[str, Sequence[_Value]]]:
@@ -163,6 +156,12 @@ def _terms_of_owners(query: RunQuery) -> Iterator[tuple[str, Sequence[_Value]]]:
         named = [owner for owner in query.owners if owner is not None]
         or_free = " OR runs.owner IS NULL" if len(named) < len(query.owners) else ""
         yield f"(runs.owner IN ({_places(named)}){or_free})", named
+    if query.is_asleep is not None:
+        yield f"runs.wake_at IS {'NOT ' * query.is_asleep}NULL", ()
+    if query.due_by is not None:
+        yield f"runs.no IN ({_DUE})", [query.due_by, query.due_by]
+    if query.has_mail is not None:
+        yield f"runs.no {'' if query.has_mail else 'NOT '}IN ({_ASKED})", ()
     if query.asked is not None:
         yield f"runs.no IN ({_ASKED} AND signal IN ({_places(query.asked)}))", list(query.asked)
 
@@ -174,34 +173,3 @@ def _terms_of_the_log(query: RunQuery) -> Iterator[tuple[str, Sequence[_Value]]]
 
 def _places(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _after_all_with(prefix: str) -> str | None:
-    """The first text after all that begin so, in the order of code points, which is SQLite's; None if nothing is."""
-    kept = prefix.rstrip("\U0010ffff")
-    if not kept:
-        return None
-    following = ord(kept[-1]) + 1
-    # Surrogates are no text.
-    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
-
-
-_Row = tuple[int, str, str, str, str, str, str, str, str, float, float | None, str, str | None, int]
-
-
-def _record(row: _Row) -> RunRecord:
-    no, run_id, workflow, version, fingerprint, entrypoint, status, *_ = row
-    metadata, tags, created_at, ended_at, error, owner, has_lapsed = row[7:]
-    with readable(f"run {run_id!r} cannot be read"):
-        check_texts([run_id, workflow, version, fingerprint, entrypoint, error, owner or ""])
-        check_instants([created_at] if ended_at is None else [created_at, ended_at])
-        decoded_metadata, decoded_tags = decode_labels(metadata, tags)
-        check_object(decoded_metadata)
-        check_object(decoded_tags)
-        check_texts(decoded_tags.values())
-        known_status = RunStatus(status)
-    return RunRecord(
-        id=run_id, workflow=workflow, version=version, fingerprint=fingerprint, entrypoint=entrypoint,
-        status=known_status, metadata=decoded_metadata, tags=decoded_tags, created_at=created_at,
-        ended_at=ended_at, error=error, owner=owner, has_lapsed=bool(has_lapsed), number=no,
-    )  # fmt: skip

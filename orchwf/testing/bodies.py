@@ -25,9 +25,16 @@ class _Layers:
     def dag(self) -> Dag:
         nodes = dict(self.compiled.nodes)
         for change in self.changes:
-            nodes = {name: change(node) for name, node in nodes.items()}
+            nodes = {name: _here(node, change(node)) for name, node in nodes.items()}
         # Graph, digests and so the fingerprint are the same: for a store nothing has changed.
         return attrs.evolve(self.compiled, nodes=nodes)
+
+
+def _here(node: Node, changed: Node) -> Node:
+    """The step as it was changed. Another body than its own runs here: no worker could import it."""
+    if changed.function is node.function or changed.options.executor is None:
+        return changed
+    return attrs.evolve(changed, options=attrs.evolve(changed.options, executor=None))
 
 
 @contextmanager

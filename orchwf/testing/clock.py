@@ -24,16 +24,26 @@ _TURNS = 10
 """Turns of the loop after that in which nothing may happen: what was ready when it was over goes first."""
 
 _PATIENCE = 0.05
-"""Real seconds that `advance` gives what it has set off to come to rest."""
+"""Real seconds in which something has to happen, or `advance` takes what is under way for something that waits."""
+
+_LONGEST = 2.0
+"""Real seconds that `advance` gives all that it has set off to come to rest."""
 
 
 @attrs.define(eq=False)
 class _Timer:
-    """A callback that is due `when` (epoch seconds); `is_aside` if no run waits for it."""
+    """
+    A callback that is due `when` (epoch seconds).
+
+    Attributes:
+        is_awaited: Whether a run waits for it, so that time leaps to it.
+        is_passed: Whether time, on a leap to another one, passes over it: it is called late then.
+    """
 
     when: float
     callback: Callable[[], None]
-    is_aside: bool
+    is_awaited: bool
+    is_passed: bool = False
     is_over: bool = False
 
 
@@ -70,8 +80,9 @@ class FakeClock:
         self._stirs = 0
         self._holds = 0
         self._is_advancing = False
-        self._busy: list[Callable[[], bool]] = []
-        self.aside: Clock = _Aside(self)
+        self._busy: list[_Busy] = []
+        self.planned: Clock = _View(self, is_passed=False)
+        self.aside: Clock = _View(self, is_passed=True)
 
     def __repr__(self) -> str:
         return f"<FakeClock {datetime.fromtimestamp(self.now(), UTC):%Y-%m-%d %H:%M:%S}>"
@@ -80,14 +91,14 @@ class FakeClock:
         return self._at + (time.monotonic() - self._mark if self._flows else 0.0)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Callable[[], None]:
-        return self.set_timer(_Timer(when, callback, is_aside=False))
+        return self.set_timer(_Timer(when, callback, is_awaited=True))
 
     async def advance(self, duration: Duration) -> None:
         """
         Move time on by so much: what becomes due on the way happens in order, each at its own time.
 
-        Whatever that sets off is given a moment (up to 50 real milliseconds) to come to rest, before time goes on and
-        before this returns.
+        Whatever that sets off comes to rest before time goes on, and before this returns; unless nothing happens for 50
+        real milliseconds, as a body waits for something else, say, or it goes on for two seconds.
 
         Raises:
             BadOptionError: this is no duration.
@@ -129,10 +140,16 @@ class FakeClock:
         finally:
             self._set_flow(before)
 
-    def follow(self, is_busy: Callable[[], bool]) -> Callable[[], None]:
-        """Never leap while this says that something is under way. Returns what ends that."""
-        self._busy.append(is_busy)
-        return partial(self._busy.remove, is_busy)
+    def follow(self, is_busy: Callable[[], bool], *, patience: float = _PATIENCE) -> Callable[[], None]:
+        """
+        Never leap while this says that something is under way. Returns what ends that.
+
+        Args:
+            patience: Real seconds that `advance` gives it to come to rest.
+        """
+        followed = _Busy(is_busy, patience)
+        self._busy.append(followed)
+        return partial(self._busy.remove, followed)
 
     def set_timer(self, timer: _Timer) -> Callable[[], None]:
         """Call back as this timer says. Returns what revokes that."""
@@ -194,19 +211,24 @@ class FakeClock:
             self._look = loop.call_later(_QUIET, self._look_around, self._stirs, _TURNS)
         elif turns:
             self._look = loop.call_soon(self._look_around, seen, turns - 1)
-        elif not self._is_advancing and not self._is_held() and (due_at := self._next_due()) is not None:
+        elif not self._is_advancing and not self._is_held() and (due_at := self._next_leap()) is not None:
             self._leap(due_at)
             # There may be more that is waited for, though this one sets nothing off.
             self._stir()
 
     def _is_held(self) -> bool:
-        return self._holds > 0 or any(is_busy() for is_busy in self._busy)
+        return self._holds > 0 or any(followed.is_busy() for followed in self._busy)
+
+    def _next_leap(self) -> float | None:
+        """Where time leaps by itself: to what comes first, if a run waits for anything; None if none does."""
+        due_at = self._next_due()
+        return due_at if any(timer.is_awaited for _, _, timer in self._timers) else None
 
     def _next_due(self) -> float | None:
-        """When the first timer is due that a run waits for; None if there is none."""
+        """When the first timer is due that time does not pass over; None if there is none."""
         self._timers = [entry for entry in self._timers if not entry[2].is_over]
         heapq.heapify(self._timers)
-        return min((timer.when for _, _, timer in self._timers if not timer.is_aside), default=None)
+        return min((timer.when for _, _, timer in self._timers if not timer.is_passed), default=None)
 
     def _leap(self, when: float) -> None:
         self._at, self._mark = max(when, self.now()), time.monotonic()
@@ -214,24 +236,46 @@ class FakeClock:
 
     async def _rest(self) -> None:
         """Return when nothing happens any more, or does for too long."""
-        until = time.monotonic() + _PATIENCE
-        while time.monotonic() < until:
+        began = happened = now = time.monotonic()
+        while self._has_patience(now - began, now - happened):
             seen = self._stirs
             for _ in range(2 * _TURNS):
                 await asyncio.sleep(0)
             if seen == self._stirs and not self._is_held():
                 return
             await asyncio.sleep(_QUIET)
+            now = time.monotonic()
+            if seen != self._stirs:
+                happened = now
+
+    def _has_patience(self, waited: float, stood: float) -> bool:
+        if stood < _PATIENCE and waited < _LONGEST:
+            return True
+        return any(waited < each.patience and each.is_busy() for each in self._busy)
 
 
-class _Aside:
-    """The same time, for timers that come round again and again: they fire when due, and no leap is for them."""
+@attrs.frozen(eq=False)
+class _Busy:
+    """Somebody who says whether something is under way, and for how many real seconds that is waited for."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    is_busy: Callable[[], bool]
+    patience: float
+
+
+class _View:
+    """
+    The same time, for timers that come round again and again, and so are no reason to leap.
+
+    Args:
+        is_passed: Whether time that leaps to something else passes over them; else it stops at each.
+    """
+
+    def __init__(self, clock: FakeClock, *, is_passed: bool) -> None:
         self._clock = clock
+        self._is_passed = is_passed
 
     def now(self) -> float:
         return self._clock.now()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Callable[[], None]:
-        return self._clock.set_timer(_Timer(when, callback, is_aside=True))
+        return self._clock.set_timer(_Timer(when, callback, is_awaited=False, is_passed=self._is_passed))

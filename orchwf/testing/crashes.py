@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -10,11 +11,13 @@ import attrs
 from ..blocking import blocking
 from ..core.dag import Dag, dag_of
 from ..core.events import RunCancelled, RunCompleted, RunFailed, RunPaused
+from ..core.limits import Queue
 from ..core.options import Duration, positive_seconds
 from ..core.references import Ref
 from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
 from ..errors import UnknownStepError, UsageError
+from ..ports import AroundRun, AroundStep, PayloadCodec
 from ..runtime.result import RunResult
 from .bodies import changed
 from .dying import Fate, Place
@@ -40,9 +43,13 @@ def crash_everywhere(
     rerun: Named | Sequence[Named] = (),
     skip: Named | Sequence[Named] = (),
     values: Mapping[Any, object] | None = None,
+    send: Mapping[Any, object] | None = None,
     metadata: Mapping[str, object] | None = None,
     max_concurrency: int = 256,
+    queues: Sequence[Queue] = (),
     patience: Duration = 10.0,
+    middleware: Sequence[AroundStep | AroundRun] = (),
+    codec: PayloadCodec | None = None,
 ) -> CrashReport:
     """
     Run a workflow once undisturbed, and once for each place where its process can die; see whether it is all the same.
@@ -53,9 +60,10 @@ def crash_everywhere(
             crash_everywhere(Order(id="A1"), reset=shop.clear, check=lambda result: len(shop.charges) == 1)
 
     The process dies before and after each write (before it takes effect, and after it did but before that is known),
-    and before and after each body, of steps and compensations alike. From that instant nothing is written, told,
-    released or cleaned up by it, and its bodies stay where they are; only a thread, which nobody can stop, goes on to
-    the end of its body. Another process takes the run up at once, and in runs of their own dies, too, while it does.
+    before and after it takes slots, and before and after each body, of steps and compensations alike. From that instant
+    nothing is written, told, released or cleaned up by it, and its bodies stay where they are; only a thread, which
+    nobody can stop, goes on to the end of its body. Another process takes the run up at once, and in runs of their own
+    dies, too, while it does.
     Back-offs take no time. The store is in memory.
 
     It blocks, and works where an event loop is running, too: the workflow runs on a loop of its own.
@@ -71,9 +79,12 @@ def crash_everywhere(
         rerun, skip, values: What is answered, as to `Orchestrator.resume`, when nobody knows whether one of these steps
             took effect that run at most once. Without an answer the run stays paused, which is no problem; then
             `check` is not called.
+        send: Signal, or its name -> what is sent to each run as soon as it is started.
         metadata: What the runs are given along.
         max_concurrency: How many steps may run at a time.
+        queues: The queues that its steps name.
         patience: How long, in real time, one process may take: a duration.
+        middleware, codec: What the application gives to `Orchestrator`.
 
     `reset` and `check` may be coroutine functions.
 
@@ -94,17 +105,28 @@ def crash_everywhere(
         values=dict(zip(_names(dag, list(given)), given.values(), strict=True)),
     )  # fmt: skip
     crew = Crew(
-        workflow=workflow, reset=reset, answers=answers, metadata=metadata, max_concurrency=max_concurrency,
-        patience=positive_seconds(patience, "patience"),
+        workflow=workflow, reset=reset, answers=answers, send=send or {}, metadata=metadata,
+        max_concurrency=max_concurrency, queues=queues, patience=positive_seconds(patience, "patience"), codec=codec,
+        middleware=tuple(middleware),
     )  # fmt: skip
     plan = _Plan(
         crew=crew, check=check, ends=_ending(ends), ignore=_names(dag, ignore), steps=_names(dag, steps)
     )  # fmt: skip
-    with changed(type(workflow), lambda node: mortal(node, crew.life_here)):
+    with ExitStack() as stack:
+        for each in _all_started(dag):
+            stack.enter_context(changed(each, lambda node: mortal(node, crew.life_here)))
         report = blocking(plan.carried_out())
     if report.problems:
         raise CrashError(report)
     return report
+
+
+def _all_started(dag: Dag) -> list[type]:
+    """The class of this workflow, and those of all that its runs may start, in turn."""
+    found = [dag.workflow] if dag.workflow is not None else []
+    for workflow in found:
+        found += [each for each in dag_of(workflow).started if each not in found]
+    return found
 
 
 def _names(dag: Dag, given: Named | Sequence[Named]) -> tuple[str, ...]:

@@ -9,12 +9,25 @@ from typing import Any, NoReturn, TypeVar
 import attrs
 
 from ..context import StepContext
-from ..core.events import CompensationCompleted, CompensationStarted, Event, RunResumed, StepCompleted, StepStarted
-from ..ports import Append, Store
+from ..core.events import (
+    CompensationCompleted,
+    CompensationEvent,
+    CompensationStarted,
+    Event,
+    RunResumed,
+    StepCompleted,
+    StepEvent,
+    StepStarted,
+)
+from ..core.slots import Answer, Slot, SlotRequest
+from ..ports import Append, Store, Taken, Wanted
 from .recorder import step_of
 from .relay import Relay
 
 T = TypeVar("T")
+
+RUN_ID = "crash-everywhere"
+"""The id of every run: so the idempotency keys of all of them are the same."""
 
 
 class Died(BaseException):
@@ -28,7 +41,7 @@ class Place:
 
     Attributes:
         text: For people: goes on from "died".
-        kind: `body`, `write` or `claim`.
+        kind: `body`, `write`, `claim` or `slots`.
         steps: The names of the steps that it concerns.
         resumes: Whether the run is taken up here.
     """
@@ -52,25 +65,52 @@ class Ran:
     attempt: int
     undoes: bool
     trouble: str = ""
+    item: str | None = None
+
+    @property
+    def text(self) -> str:
+        """`step 'charge'`, or `item 3 of the compensation of step 'charge'`."""
+        what = f"the compensation of step {self.step!r}" if self.undoes else f"step {self.step!r}"
+        return what if self.item is None else f"item {self.item} of {what}"
 
     def __str__(self) -> str:
-        return f"{'undoing ' if self.undoes else ''}{self.step} (attempt {self.attempt})"
+        which = "" if self.item is None else f"item {self.item}, "
+        return f"{'undoing ' if self.undoes else ''}{self.step} ({which}attempt {self.attempt})"
 
 
 @attrs.define(eq=False)
 class Log:
-    """What is in the store of one run, and which bodies ran, over all its processes."""
+    """
+    What is in the store of one run, and which bodies ran, over all its processes.
+
+    Attributes:
+        committed: The log of the run.
+        of_others: The logs of the runs that it started, by their ids.
+        reached: The places to which processes came.
+        ran: The bodies.
+    """
 
     committed: list[Event] = attrs.field(factory=list)
+    of_others: dict[str, list[Event]] = attrs.field(factory=dict)
     reached: list[Place] = attrs.field(factory=list)
     ran: list[Ran] = attrs.field(factory=list)
+
+    def of(self, run_id: str) -> list[Event]:
+        """The log of the run, or of one that it started."""
+        return self.committed if run_id == RUN_ID else self.of_others.setdefault(run_id, [])
 
     def trouble_of(self, context: StepContext) -> str:
         """What is wrong with running this body now; empty if nothing."""
         start, end = (
             (CompensationStarted, CompensationCompleted) if context.compensates else (StepStarted, StepCompleted)
         )
-        mine = [event for event in self.committed if step_of(event) == context.step]
+        mine = [
+            event
+            for event in self.of(context.run_id)
+            if isinstance(event, StepEvent | CompensationEvent)
+            and event.step == context.step
+            and (None if event.item is None else str(event.item)) == context.item
+        ]
         if any(isinstance(event, end) for event in mine):
             return f"ran again (attempt {context.attempt}) after its completion was stored"
         if not any(isinstance(event, start) and event.attempt == context.attempt for event in mine):
@@ -95,6 +135,7 @@ class Life:
         threads: How many of its bodies are in threads.
         left: Is set when the last of them has ended after its death.
         remains: Its coroutines, stopped where they were.
+        left_open: Its generators, which nobody closes: that would run what is `finally` in them.
         tasks: The tasks that its bodies started.
     """
 
@@ -109,6 +150,7 @@ class Life:
     threads: int = 0
     left: asyncio.Event = attrs.field(factory=asyncio.Event)
     remains: list[Coroutine[Any, Any, object]] = attrs.field(factory=list)
+    left_open: list[object] = attrs.field(factory=list)
     tasks: list["asyncio.Task[Any]"] = attrs.field(factory=list)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
     _loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop)
@@ -132,7 +174,8 @@ class Life:
         """Whether this body may run: the process has not died before it. What is wrong with that is noted."""
         if self.dies_at(_body(context, "before {} ran")):
             return False
-        ran = Ran(self.number, context.step, context.attempt, context.compensates, self.log.trouble_of(context))
+        trouble = self.log.trouble_of(context)
+        ran = Ran(self.number, context.step, context.attempt, context.compensates, trouble, context.item)
         self.log.ran.append(ran)
         return True
 
@@ -163,8 +206,10 @@ class Life:
 
 
 def _body(context: StepContext, text: str) -> Place:
-    what = "compensation" if context.compensates else "body"
-    return Place(text.format(f"the {what} of {context.step!r} (attempt {context.attempt})"), "body", (context.step,))
+    what = f"the {'compensation' if context.compensates else 'body'} of {context.step!r}"
+    what = f"item {context.item} of {what}" if context.item is not None else what
+    place = f" in run {context.run_id!r}" if context.run_id != RUN_ID else ""
+    return Place(text.format(f"{what} (attempt {context.attempt}){place}"), "body", (context.step,))
 
 
 class Doomed(Relay):
@@ -188,7 +233,7 @@ class Doomed(Relay):
             await self._life.end()
         outcomes = await self.inner.append(appends)
         for append, trouble in zip(appends, outcomes, strict=True):
-            self._life.log.committed += append.events if trouble is None else []
+            self._life.log.of(append.run_id).extend(append.events if trouble is None else [])
         if self._life.dies_at(Place(f"after the write of {names}, before it knew", "write", steps, resumes)):
             await self._life.end()
         return outcomes
@@ -200,3 +245,28 @@ class Doomed(Relay):
         if self._life.dies_at(Place("after it claimed the run, before it knew", "claim", (), True)):
             await self._life.end()
         return is_done
+
+    async def take(self, owner: str, wanted: Wanted) -> Taken:
+        taken = await super().take(owner, wanted)
+        if taken.runs and self._life.dies_at(Place("before it claimed the run", "claim", (), True)):
+            # There has to be something to claim for that: what was done comes to nothing.
+            for record in taken.runs:
+                await self.inner.claim(record.id, record.owner, previous=owner)
+            await self._life.end()
+        if taken.runs and self._life.dies_at(Place("after it claimed the run, before it knew", "claim", (), True)):
+            await self._life.end()
+        return taken
+
+    async def take_slots(
+        self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
+    ) -> list[Answer]:
+        steps = tuple(dict.fromkeys(request.step for request in requests))
+        if not steps:
+            return await super().take_slots(owner, requests, frees=frees, now=now)
+        names = " + ".join(steps)
+        if self._life.dies_at(Place(f"before it took the slots of {names}", "slots", steps)):
+            await self._life.end()
+        answers = await self.inner.take_slots(owner, requests, frees=frees, now=now)
+        if self._life.dies_at(Place(f"after it took the slots of {names}, before it knew", "slots", steps)):
+            await self._life.end()
+        return answers

@@ -1,16 +1,21 @@
 """An orchestrator for tests: in memory, with a clock that waits for nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
+from ..core.limits import Queue
 from ..core.options import Duration
 from ..orchestrator import Orchestrator
-from ..ports import Observer, Store
+from ..ports import AroundRun, AroundStep, Executor, Observer, PayloadCodec, Store
+from ..runtime.hooks import Hook
 from ..runtime.runs import Runs
-from ..stores import MemoryStore
+from ..stores import CodedStore, MemoryStore
 from .clock import FakeClock
 from .recorder import Recorder
 from .relay import Held
+
+_PATIENCE = 2.0
+"""Real seconds that `FakeClock.advance` gives schedules to begin what is due."""
 
 
 class TestOrchestrator(Orchestrator):
@@ -24,12 +29,13 @@ class TestOrchestrator(Orchestrator):
 
     While a step runs or the store is asked, time flows as it does outside; as soon as nothing is under way it leaps to
     the next thing that a run waits for: a back-off, a deadline. Leases are not touched by that: they go by the clock of
-    the store.
+    the store; the rates of queues go by this one.
 
     Args:
         store: A URL or a store; by default a new `MemoryStore`.
         clock: Where time comes from; by default `FakeClock(auto=True)`. Those who share a store share a clock, too.
-        workflows, max_concurrency, grace, lease, max_takeovers, observers: As of `Orchestrator`.
+        workflows, max_concurrency, max_runs, grace, lease, max_takeovers, queues, executors, observers, middleware,
+            on_success, on_failure, codec: As of `Orchestrator`.
 
     Attributes:
         clock: Where time comes from.
@@ -44,28 +50,44 @@ class TestOrchestrator(Orchestrator):
         *,
         workflows: Sequence[type] = (),
         max_concurrency: int = 256,
+        max_runs: int | None = None,
         grace: Duration = 5.0,
         lease: Duration = 15.0,
         max_takeovers: int = 5,
+        queues: Sequence[Queue] = (),
+        executors: Mapping[str, Executor] | None = None,
         observers: Sequence[Observer] = (),
+        middleware: Sequence[AroundStep | AroundRun] = (),
+        on_success: Hook | None = None,
+        on_failure: Hook | None = None,
+        codec: PayloadCodec | None = None,
         clock: FakeClock | None = None,
     ) -> None:
         self.clock = clock or FakeClock(auto=True)
         self.recorder = Recorder()
+        if store is None:
+            # It stays open on exit, as what is given.
+            store, codec = MemoryStore() if codec is None else CodedStore(MemoryStore(), codec), None
         super().__init__(
-            MemoryStore() if store is None else store, workflows=workflows, max_concurrency=max_concurrency,
-            grace=grace, lease=lease, max_takeovers=max_takeovers, observers=(self.recorder, *observers),
-            clock=self.clock,
+            store, workflows=workflows, max_concurrency=max_concurrency, max_runs=max_runs, grace=grace, lease=lease,
+            max_takeovers=max_takeovers, queues=queues, executors=executors, observers=(self.recorder, *observers),
+            middleware=middleware, on_success=on_success, on_failure=on_failure, codec=codec, clock=self.clock,
         )  # fmt: skip
         # No run waits for a lease to be renewed: a leap is not for that, and passes over it.
         self._periodic = self.clock.aside
+        # Nor for a schedule; but on its way to something else no leap passes over a time of one.
+        self._planned = self.clock.planned
 
     async def _open(self, store: Store, stack: AsyncExitStack) -> None:
         stack.callback(self.clock.follow(self._is_busy))
+        stack.callback(self.clock.follow(self._is_scheduling, patience=_PATIENCE))
         await super()._open(Held(store, self.clock), stack)
 
     def _is_busy(self) -> bool:
-        return self._entered is not None and self._entered.engine.is_busy
+        return self._entered is not None and (self._entered.engine.is_busy or self._hooks.is_busy)
+
+    def _is_scheduling(self) -> bool:
+        return self._entered is not None and self._scheduler.is_busy
 
     async def _end(self, runs: Runs) -> None:
         # Whoever moved time on has left, and the steps in flight have no more than `grace`.

@@ -1,14 +1,14 @@
 """Fakes in the place of the bodies of steps."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import attrs
 
 from ..core.dag import dag_of
-from ..core.definition import FromOutputs, Node
+from ..core.definition import FromOutputs, Node, Several
 from ..core.references import MISSING, Ref
 from ..core.suggestions import did_you_mean
 from ..errors import UnknownStepError, UsageError
@@ -39,7 +39,8 @@ def override(
     Args:
         step: The step, or its name if `workflow` is given.
         fake: Stands in for the body. A callable, coroutine function or not, takes any of the parameters of the body by
-            their names, and `self` if it wants to; an exception is raised; any other value is what the step returns.
+            their names, and `self` if it wants to; an exception is raised; any other value is what the step returns. In
+            the place of a generator it gives the items: a list, say.
         compensation: The same for how the step is undone.
         workflow: The only class that is meant, with those that inherit from it. Has to be given for steps of
             `make_workflow`.
@@ -160,7 +161,26 @@ class _StandIn:
 
     def instead_of(self, present: Node) -> Node:
         # What is not a coroutine function stays where the body was: on the loop, or in a thread.
-        return attrs.evolve(present, function=self, is_async=present.is_async or gives_coroutine(self.fake))
+        is_async = present.is_async or gives_coroutine(self.fake) or inspect.isasyncgenfunction(self.fake)
+        function: Callable[..., object] = self
+        if present.several is Several.STREAM:
+            function = self._async_items if is_async else self._items
+        return attrs.evolve(present, function=function, is_async=is_async)
+
+    def _items(self, /, *args: object, **given: object) -> Iterator[object]:
+        """What a fake of a generator gives: it may be one itself, or give all at once."""
+        values: Any = self(*args, **given)
+        yield from values
+
+    async def _async_items(self, /, *args: object, **given: object) -> AsyncIterator[object]:
+        values: Any = self(*args, **given)
+        values = await values if inspect.isawaitable(values) else values
+        if isinstance(values, AsyncIterable):
+            async for value in values:
+                yield value
+        else:
+            for value in values:
+                yield value
 
     def __call__(self, /, *args: object, **given: object) -> object:
         names = ["self"] if self.node.takes_self else []

@@ -1,10 +1,12 @@
 """Stores that stand before another one."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ..core.events import Event
-from ..ports import Append, Message, RunQuery, RunRecord, Store
+from ..core.schedules import ScheduleRecord
+from ..core.slots import Answer, Slot, SlotRequest
+from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Store, Taken, Wanted
 from .clock import FakeClock
 
 T = TypeVar("T")
@@ -39,14 +41,28 @@ class Relay:
     async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
         return await self.passed(lambda: self.inner.claim(run_id, owner, previous=previous))
 
-    async def renew(self, owner: str, lease: float) -> bool:
-        return await self.passed(lambda: self.inner.renew(owner, lease))
+    async def take(self, owner: str, wanted: Wanted) -> Taken:
+        return await self.passed(lambda: self.inner.take(owner, wanted))
+
+    async def renew(self, owner: str, lease: float, *, near: str | None = None) -> Renewal:
+        return await self.passed(lambda: self.inner.renew(owner, lease, near=near))
 
     async def release(self, owner: str) -> None:
         await self.passed(lambda: self.inner.release(owner))
 
-    async def owners(self) -> dict[str | None, bool]:
-        return await self.passed(self.inner.owners)
+    async def take_slots(
+        self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
+    ) -> list[Answer]:
+        return await self.passed(lambda: self.inner.take_slots(owner, requests, frees=frees, now=now))
+
+    async def forget_expired(self, now: float) -> int:
+        return await self.passed(lambda: self.inner.forget_expired(now))
+
+    async def mentioned(self, marker: str, length: int) -> set[str]:
+        return await self.passed(lambda: self.inner.mentioned(marker, length))
+
+    async def next_wake(self, after: float) -> float | None:
+        return await self.passed(lambda: self.inner.next_wake(after))
 
     async def facts(self) -> dict[str, str]:
         return await self.passed(self.inner.facts)
@@ -60,12 +76,39 @@ class Relay:
     async def delete(self, run_ids: Sequence[str]) -> int:
         return await self.passed(lambda: self.inner.delete(run_ids))
 
+    async def schedules(self, name: str | None = None) -> list[ScheduleRecord]:
+        return await self.passed(lambda: self.inner.schedules(name))
+
+    async def put_schedule(self, schedule: ScheduleRecord) -> ScheduleRecord | None:
+        return await self.passed(lambda: self.inner.put_schedule(schedule))
+
+    async def delete_schedule(self, name: str) -> bool:
+        return await self.passed(lambda: self.inner.delete_schedule(name))
+
+    async def publish(self, definitions: Mapping[str, str]) -> None:
+        await self.passed(lambda: self.inner.publish(definitions))
+
+    async def published(self, workflow: str) -> str | None:
+        return await self.passed(lambda: self.inner.published(workflow))
+
+    async def published_names(self) -> list[str]:
+        return await self.passed(self.inner.published_names)
+
+    async def listen(self, heard: Callable[[Hint], None]) -> None:
+        # No call that ends, so it does not pass.
+        await self.inner.listen(heard)
+
+    async def watch(self, run_id: str) -> bool:
+        return await self.passed(lambda: self.inner.watch(run_id))
+
     async def close(self) -> None:
         await self.passed(self.inner.close)
 
 
 class Held(Relay):
-    """A store whose calls keep the time of a clock from leaping while they are in flight."""
+    """
+    A store whose calls keep the time of a clock from leaping while they are in flight; its rates go by that clock.
+    """
 
     def __init__(self, inner: Store, clock: FakeClock) -> None:
         super().__init__(inner)
@@ -74,3 +117,8 @@ class Held(Relay):
     async def passed(self, call: Callable[[], Awaitable[T]]) -> T:
         with self._clock.hold():
             return await call()
+
+    async def take_slots(
+        self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
+    ) -> list[Answer]:
+        return await super().take_slots(owner, requests, frees=frees, now=self._clock.now() if now is None else now)

@@ -154,8 +154,10 @@ def log_lines(events: Sequence[Event]) -> tuple[str, ...]:
 
 def _details(event: Event) -> str:
     match event:
-        case StepEvent(step=step, attempt=attempt) | CompensationEvent(step=step, attempt=attempt):
-            return f" {step}" + (f" (attempt {attempt})" if attempt else "")
+        case StepEvent(step=step) | CompensationEvent(step=step):
+            parts = [f"item {event.item}"] if event.item is not None else []
+            parts += [f"attempt {event.attempt}"] if event.attempt else []
+            return f" {step}" + (f" ({', '.join(parts)})" if parts else "")
         case RunResumed(reason=text) | RunPaused(reason=text) | RunFailed(error=text):
             return f": {text}" if text else ""
         case _:

@@ -4,25 +4,25 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from ..core.events import Event, RunPaused, StepEvent, StepHeartbeat, StepStarted
+from ..core.limits import Queue
+from ..errors import RunEndedError
+from ..ports import AroundRun, AroundStep, PayloadCodec, RunQuery, Store
 from ..runtime.handle import RunHandle
 from ..runtime.result import RunResult
-from ..stores import MemoryStore
+from ..stores import CodedStore, MemoryStore
 from .clock import FakeClock
-from .dying import Doomed, Fate, Life, Log, Place, Ran
-from .freezing import close
+from .dying import RUN_ID, Doomed, Fate, Life, Log, Place, Ran
+from .freezing import close, mortal_middleware
 from .orchestrator import TestOrchestrator
 from .report import Fault
 
 W = TypeVar("W")
-
-_RUN_ID = "crash-everywhere"
-"""The id of every run: so the idempotency keys of all of them are the same."""
 
 _MOST_LIVES = 10
 _THREADS_END = 1.0
@@ -98,18 +98,26 @@ class Crew(Generic[W]):
         workflow: An instance of it.
         reset: Is called before each run.
         answers: What is answered when a run is paused as nobody knows whether a step took effect.
+        send: Signal, or its name -> what is sent to each run.
         metadata: What the runs are given along.
         max_concurrency: How many steps may run at a time.
+        queues: The queues that its steps name.
         patience: Real seconds that one process may take.
+        codec: Encodes what is stored; None for nothing.
+        middleware: What stands around the bodies and the runs.
         lives: All processes there were.
     """
 
     workflow: W
     reset: Callable[[], object] | None
     answers: Answers
+    send: Mapping[Any, object]
     metadata: Mapping[str, object] | None
     max_concurrency: int
+    queues: Sequence[Queue]
     patience: float
+    codec: PayloadCodec | None = None
+    middleware: Sequence[AroundStep | AroundRun] = ()
     lives: list[Life] = attrs.field(factory=list)
 
     def life_here(self) -> Life | None:
@@ -121,7 +129,8 @@ class Crew(Generic[W]):
         """A run whose first process has the first fate, and so on; the later ones do not die."""
         if self.reset is not None:
             await awaited(self.reset())
-        trial, store, clock = Trial(), MemoryStore(), FakeClock(auto=True)
+        trial, clock = Trial(), FakeClock(auto=True)
+        store = MemoryStore() if self.codec is None else CodedStore(MemoryStore(), self.codec)
         is_over = False
         while not is_over and trial.lives < _MOST_LIVES:
             fate = fates[trial.lives] if trial.lives < len(fates) else _immortal
@@ -136,11 +145,10 @@ class Crew(Generic[W]):
             trial.blame("unended", f"it has not ended, though {trial.lives} processes had it")
         for ran in trial.log.ran:
             if ran.trouble:
-                what = f"the compensation of step {ran.step!r}" if ran.undoes else f"step {ran.step!r}"
-                trial.blame("order", f"{what} {ran.trouble}")
+                trial.blame("order", f"{ran.text} {ran.trouble}")
         return trial
 
-    async def _live(self, life: Life, store: MemoryStore, clock: FakeClock, trial: Trial) -> bool:
+    async def _live(self, life: Life, store: Store, clock: FakeClock, trial: Trial) -> bool:
         """Let one process live until it dies, or has come to an end with the run: whether that is all."""
         variables = contextvars.copy_context()
         variables.run(_process.set, life)
@@ -154,32 +162,37 @@ class Crew(Generic[W]):
             return True
         has_died = life.is_dead
         await _bury(life, work)
-        record = await store.get(_RUN_ID)
-        if record is not None and record.owner is not None:
-            # Nobody has to wait for the lease of a dead process.
-            await store.renew(record.owner, 0)
+        # Nobody has to wait for the lease of a dead process, of which it may be that it owned none but a started run.
+        for owner in {record.owner for record in await store.runs(RunQuery())}:
+            if owner is not None:
+                await store.renew(owner, 0)
         if not has_died:
-            steps = ", ".join(f"{name!r} (attempt {number})" for name, number in _open(trial.log.committed).items())
+            steps = ", ".join(map(_which, _open(trial.log.committed)))
             trial.blame("unended", f"it had not ended after {self.patience:g} s; in flight: {steps or 'nothing'}")
         return not has_died
 
-    async def _work(self, life: Life, store: MemoryStore, clock: FakeClock, trial: Trial) -> RunResult[Any]:
+    async def _work(self, life: Life, store: Store, clock: FakeClock, trial: Trial) -> RunResult[Any]:
         """What a process does: it starts the run, or takes it up, and waits for it."""
         async with TestOrchestrator(
             Doomed(store, life), workflows=[type(self.workflow)], clock=clock, grace=0,
-            max_concurrency=self.max_concurrency,
+            max_concurrency=self.max_concurrency, middleware=mortal_middleware(life, self.middleware),
+            queues=self.queues,
         ) as orchestrator:  # fmt: skip
             run: RunHandle[Any]
-            if await store.get(_RUN_ID) is None:
-                run = await orchestrator.start(self.workflow, run_id=_RUN_ID, metadata=self.metadata)
+            if await store.get(RUN_ID) is None:
+                run = await orchestrator.start(self.workflow, run_id=RUN_ID, metadata=self.metadata)
             else:
-                run = await orchestrator.get(_RUN_ID)
+                run = await orchestrator.get(RUN_ID)
+            # Also by those who take it up: who died may have died before. A second time it counts for nothing.
+            for signal, payload in self.send.items():
+                with contextlib.suppress(RunEndedError):
+                    await run.send(signal, payload, id=RUN_ID)
             result = await run.wait()
             while doubted := _doubted(trial.log.committed):
                 if not self.answers.cover(doubted):
                     trial.doubted = doubted
                     break
-                run = await orchestrator.resume(_RUN_ID, **self.answers.of(doubted))
+                run = await orchestrator.resume(RUN_ID, **self.answers.of(doubted))
                 result = await run.wait()
             return result
 
@@ -194,10 +207,12 @@ class Crew(Generic[W]):
             raise error
 
     def close(self) -> None:
-        """End the coroutines of all dead processes: what is `finally` in them runs now."""
+        """End the coroutines and generators of all dead processes: what is `finally` in them runs now."""
         for life in self.lives:
-            for coroutine in life.remains:
-                close(coroutine)
+            for remains in (*life.remains, *life.left_open):
+                # Asynchronous ones are closed with their loop.
+                if isinstance(remains, Coroutine | Generator):
+                    close(remains)
 
 
 async def awaited(value: object) -> object:
@@ -225,18 +240,24 @@ def _immortal(place: Place) -> bool:
     return False
 
 
-def _open(log: Sequence[Event]) -> dict[str, int]:
-    """Step -> the number of its attempt, of those that have begun and not ended."""
-    found: dict[str, int] = {}
+def _open(log: Sequence[Event]) -> list[StepStarted]:
+    """How those began, of steps and of items, that have begun and not ended."""
+    found: dict[tuple[str, int | None], StepStarted] = {}
     for event in log:
         if isinstance(event, StepStarted):
-            found[event.step] = event.attempt
+            found[event.step, event.item] = event
         elif isinstance(event, StepEvent) and not isinstance(event, StepHeartbeat):
-            found.pop(event.step, None)
-    return found
+            found.pop((event.step, event.item), None)
+    return list(found.values())
+
+
+def _which(started: StepStarted) -> str:
+    item = "" if started.item is None else f"item {started.item}, "
+    return f"{started.step!r} ({item}attempt {started.attempt})"
 
 
 def _doubted(log: Sequence[Event]) -> tuple[str, ...]:
     """The steps for which a run is paused, as nobody knows whether they took effect."""
     last = log[-1] if log else None
-    return tuple(_open(log)) if isinstance(last, RunPaused) and last.cause == "unknown" else ()
+    is_asked = isinstance(last, RunPaused) and last.cause == "unknown"
+    return tuple(dict.fromkeys(started.step for started in _open(log))) if is_asked else ()

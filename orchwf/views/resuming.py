@@ -8,8 +8,10 @@ from ..core.dag import Dag
 from ..core.events import StepCompleted, StepEvent, StepFailed
 from ..core.history import StepRecord
 from ..core.lines import Line, brief, names_text
-from ..core.report import Report, waits_for_somebody, was_in_flight
+from ..core.progress import kept_name, told_status, waits_for_somebody, was_in_flight
+from ..core.report import Report
 from ..core.state import UNDONE_CAUSES, StepStatus
+from ..core.undone import undoings
 from ..core.wording import plural
 from ..labels import visible
 
@@ -48,7 +50,7 @@ class Resumption:
 
 def is_undoing(report: Report) -> bool:
     """Whether what the run did is being undone, or was: then a resume goes on with that alone."""
-    return any(record.compensation is not None for record in report.steps.values())
+    return any(any(undoings(record)) for record in report.steps.values())
 
 
 def resume_lines(report: Report, resumption: Resumption | None = None) -> list[Line]:
@@ -90,43 +92,54 @@ def _rows_of(report: Report, said: Resumption) -> list[_Row]:
         for record in steps
         if record.status in (StepStatus.RUNNING, StepStatus.RETRYING) and record not in exhausted
     ]
-    completed = [record.name for record in steps if record.status is StepStatus.COMPLETED]
+    completed = [record for record in steps if record.status is StepStatus.COMPLETED]
     waiting = [record for record in steps if record.status is StepStatus.PENDING]
     died = [record for record in waiting if was_in_flight(record)]
+    waits = [record for record in steps if told_status(record) is StepStatus.WAITING]
+    begun = [record for record in steps if record.status is StepStatus.WAITING and record not in waits]
+    partly = [record for record in (*failed, *begun, *waits) if record.name not in said.reset]
     return [
-        ("keeps", [name for name in completed if name not in said.reset], "completed"),
+        ("keeps", [kept_name(record) for record in completed if record.name not in said.reset], "completed"),
+        ("keeps", list(filter(None, map(kept_name, partly))), "items that completed"),
         ("keeps", [record.name for record in ended if record not in failed], "failed, but optional"),
         ("takes", said.given, "its value is given" if len(said.given) == 1 else "their values are given"),
         ("skips", said.skip, "as you say"),
         ("again", said.rerun, "as you say"),
-        ("again", [name for name in completed if name in said.reset], "other inputs in the changed workflow"),
+        ("again", [record.name for record in completed if record.name in said.reset],
+         "other inputs in the changed workflow"),
         ("again", _names(failed), _why(failed)),
         ("again", _names(exhausted), _why(exhausted)),
-        ("again", _names([*stopped, *died]), "interrupted"),
+        ("again", _names([*stopped, *died, *begun]), "interrupted"),
+        ("waits", _names(waits), "as before"),
         ("then", [record.name for record in steps if record.cause in UNDONE_CAUSES], "left out when the run failed"),
         ("then", [record.name for record in waiting if record not in died], "not begun yet"),
         ("then", said.added, "new in the changed workflow"),
-    ]
+    ]  # fmt: skip
 
 
 def _undoing_rows(report: Report) -> list[_Row]:
-    undoing = {record.name: record.compensation for record in report.steps.values() if record.compensation is not None}
-    failed = [undo for undo in undoing.values() if undo.status is StepStatus.FAILED]
-    others = [undo for undo in undoing.values() if undo.status not in (StepStatus.FAILED, StepStatus.COMPLETED)]
+    undoing = {name: undo for record in report.steps.values() for name, undo in undoings(record)}
+    failed = {name: undo for name, undo in undoing.items() if undo.status is StepStatus.FAILED}
+    done = [name for name, undo in undoing.items() if undo.status is StepStatus.COMPLETED]
+    ended = {*failed, *done}
     left = [record for record in report.steps.values() if _is_to_be_undone(record, report.dag)]
     return [
-        ("done", [name for name, undo in undoing.items() if undo.status is StepStatus.COMPLETED], "undone"),
-        ("undo", _names(failed), _why(failed)),
-        ("undo", _names(others), "interrupted"),
+        ("done", done, "undone"),
+        ("undo", list(failed), _why(list(failed.values()))),
+        ("undo", [name for name in undoing if name not in ended], "interrupted"),
         ("undo", _names(left), "not begun"),
     ]
 
 
 def _is_to_be_undone(record: StepRecord, dag: Dag | None) -> bool:
-    """Whether it ran here, and undoing it was not begun."""
+    """Whether it ran here, or some of its items did, and undoing that was not begun."""
     node = dag.nodes.get(record.name) if dag is not None else None
-    can_be = node is not None and node.compensation is not None and record.compensation is None
-    return can_be and record.status is StepStatus.COMPLETED and bool(record.attempts)
+    if node is None or node.compensation is None:
+        return False
+    return any(
+        each.compensation is None and each.status is StepStatus.COMPLETED and bool(each.attempts)
+        for each in (record, *record.items.values())
+    )
 
 
 def _names(records: Sequence[StepRecord]) -> list[str]:

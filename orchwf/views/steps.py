@@ -2,14 +2,27 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from ..core.dag import Dag
+from ..core.definition import ForSignal, Node
 from ..core.events import ErrorInfo
+from ..core.failures import item_name, max_attempts
 from ..core.history import AttemptRecord, StepRecord
 from ..core.lines import STOPPED, Line, brief, padded
-from ..core.report import max_attempts, waits_for_somebody, was_in_flight
+from ..core.progress import (
+    items_text,
+    several_of,
+    tally_of,
+    told_status,
+    wait_text,
+    waits_for_somebody,
+    was_in_flight,
+)
 from ..core.state import StepStatus
-from ..core.wording import MARKS, age_text, duration_text
+from ..core.undone import undoings
+from ..core.wording import MARKS, age_text, count_steps, counts_text, duration_text, plural
+from .instants import time_to_come
 
 
 def step_line(record: StepRecord, dag: Dag | None, width: int, now: float, *, interrupted: bool = False) -> Line:
@@ -20,12 +33,55 @@ def step_line(record: StepRecord, dag: Dag | None, width: int, now: float, *, in
         now: Epoch seconds.
         interrupted: Whether nobody executes its run any more.
     """
-    if (interrupted and record.status in (StepStatus.RUNNING, StepStatus.RETRYING)) or was_in_flight(record):
+    node, status = dag.nodes.get(record.name) if dag is not None else None, told_status(record)
+    name, items = padded(item_name(record.name, record.item), width), _items(record, node)
+    if (interrupted and status in (StepStatus.RUNNING, StepStatus.RETRYING)) or was_in_flight(record):
         told = f", progress: {progress_text(record.progress)}" if is_progress(record.progress) else ""
-        return Line(f"  ! {padded(record.name, width)}  {STOPPED} in attempt {record.attempt}{told}", STOPPED)
-    details = (_took(record, now), _tries(record, dag), _detail(record, now), _undoing(record))
-    said, status = ", ".join(filter(None, details)), record.status
-    return Line(f"  {MARKS[status]} {padded(record.name, width)}  {said or _words(status)}".rstrip(), status)
+        where = f"at {items}" if items and not record.attempt else f"in attempt {record.attempt}"
+        return Line(f"  ! {name}  {STOPPED} {where}{told}", STOPPED)
+    details = (
+        _took(record, now), items, _tries(record, dag), _detail(record, node, now), _child(record), _undoing(record)
+    )  # fmt: skip
+    said = ", ".join(filter(None, details))
+    return Line(f"  {MARKS[status]} {name}  {said or _words(status)}".rstrip(), status)
+
+
+def _items(record: StepRecord, node: Node | None) -> str:
+    """`37/50, 2 failed`: how far its items are; empty if it has none."""
+    tally = tally_of(record)
+    return "" if tally is None else items_text(tally, several_of(record, node), record.status)
+
+
+def _child(record: StepRecord) -> str:
+    """The run that it started, if it does not wait for that."""
+    return f"run {brief(record.child)}" if record.child and record.status is not StepStatus.WAITING else ""
+
+
+_MOST_ITEMS = 3
+_TELLING = (StepStatus.FAILED, StepStatus.RETRYING)
+
+
+def item_lines(record: StepRecord, dag: Dag | None, now: float, *, everything: bool = False) -> list[Line]:
+    """
+    A line for each of the first items of a step that failed, or that are to be tried again.
+
+    Args:
+        now: Epoch seconds.
+        everything: Whether all items are wanted.
+    """
+    items = record.present if everything else sorted(record.begun, key=lambda item: item.item or 0)
+    if not everything:
+        items = [item for item in items if item.status in _TELLING]
+    shown = items if everything else items[:_MOST_ITEMS]
+    lines = []
+    for item in shown:
+        line = step_line(item, dag, 0, now)
+        lines += [Line(f"    {line.text}", line.tone), *(attempt_lines(item) if everything else [])]
+    if len(shown) < len(items):
+        rest = counts_text(count_steps(item.status for item in items[len(shown) :]))
+        more = f"      and {plural(len(items) - len(shown), 'item')} more ({rest}): --all"
+        lines.append(Line(more, weight="faint"))
+    return lines
 
 
 def attempt_lines(record: StepRecord) -> list[Line]:
@@ -77,8 +133,12 @@ def _tries(record: StepRecord, dag: Dag | None) -> str:
     return f"attempt {record.attempt}/{max_attempts(record, dag)}" if record.attempt > 1 else ""
 
 
-def _detail(record: StepRecord, now: float) -> str:
+def _detail(record: StepRecord, node: Node | None, now: float) -> str:
     match record.status:
+        case StepStatus.WAITING if waits := wait_text(record, node, partial(time_to_come, now=now)):
+            return f"waits {brief(waits)}"
+        case StepStatus.COMPLETED if record.started_at is None and _is_signal(node):
+            return "it had come before"
         case StepStatus.RUNNING if is_progress(record.progress):
             said_at = record.heartbeat_at if record.heartbeat_at is not None else now
             return f"progress: {progress_text(record.progress)}, {age_text(now - said_at)}"
@@ -86,6 +146,8 @@ def _detail(record: StepRecord, now: float) -> str:
             return f"again in {duration_text(max(0.0, record.due_at - now))}: {_headline(record.error)}"
         case StepStatus.RETRYING:
             return f"no attempts left, again when the run is resumed: {_headline(record.error)}"
+        case StepStatus.COMPLETED if record.cached_from:
+            return f"cached: run {brief(record.cached_from)}"
         case StepStatus.COMPLETED if record.started_at is None:
             return "reused"
         case StepStatus.COMPLETED if _is_given(record):
@@ -98,11 +160,16 @@ def _detail(record: StepRecord, now: float) -> str:
             return ""
 
 
+def _is_signal(node: Node | None) -> bool:
+    return node is not None and isinstance(node.waits, ForSignal)
+
+
 def _undoing(record: StepRecord) -> str:
-    """What became of undoing it."""
+    """What became of undoing it, or its items."""
     undo = record.compensation
     if undo is None:
-        return ""
+        undone = sum(each.status is StepStatus.COMPLETED for _, each in undoings(record))
+        return f"{plural(undone, 'item')} undone" if undone else ""
     match undo.status:
         case StepStatus.COMPLETED:
             return "undone"

@@ -13,7 +13,7 @@ from tests.cli.console import SALES, Shell
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     """A shell in an empty folder but for `sales.py`; what its commands import is forgotten afterwards."""
-    for name in ("ORCHWF_STORE", "NO_COLOR", "FORCE_COLOR", "LENIENT"):
+    for name in ("ORCHWF_STORE", "ORCHWF_KEYS", "NO_COLOR", "FORCE_COLOR", "LENIENT"):
         monkeypatch.delenv(name, raising=False)
     # For the processes that a test starts: the same orchwf as here, installed or not.
     monkeypatch.setenv("PYTHONPATH", str(Path(orchwf.__file__).parents[1]))

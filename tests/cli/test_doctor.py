@@ -1,12 +1,15 @@
 """`orchwf doctor`: what it finds, and that all is well where nothing is to be found."""
 
+import contextlib
 import sqlite3
 import sys
+import time
 
 import pytest
 
 from orchwf.cli.examine import has_wal_fault
 from orchwf.core.wording import size_text
+from orchwf.stores.sqlite_file import migrations
 from tests.cli.console import Shell
 from tests.cli.test_interrupts import SLOW, end, start
 from tests.cli.test_pausing import BANK, PAY, take_up
@@ -46,12 +49,47 @@ def test_all_is_well(shell: Shell, monkeypatch: pytest.MonkeyPatch):
     assert (0, "") == (said.code, said.err)
     assert said.lines[0].startswith("sqlite:///")
     assert said.lines[1].startswith("  file       ")
-    assert ["  schema     2", "  journal    wal, synchronous FULL", f"  SQLite     {sqlite3.sqlite_version}"] == (
-        said.lines[2:5]
-    )
+    assert [
+        f"  schema     {len(migrations())}",
+        "  journal    wal, synchronous FULL",
+        f"  SQLite     {sqlite3.sqlite_version}",
+    ] == said.lines[2:5]
+    assert [
+        f"  schema     {len(migrations())}",
+        "  journal    wal, synchronous FULL",
+        f"  SQLite     {sqlite3.sqlite_version}",
+    ] == (said.lines[2:5])
     assert "  integrity  ok" == said.lines[5]
     assert ["2 runs: 1 completed, 1 failed", "", "doctor: all is well"] == said.lines[-3:]
     assert ["doctor: all is well"] == quiet.lines
+
+
+def test_slots_in_use(shell: Shell, monkeypatch: pytest.MonkeyPatch):
+    """How many are held by living processes; nothing is said of none."""
+    monkeypatch.setenv("LENIENT", "1")
+    shell("run", "sales.py")
+    before = shell("doctor").out
+    with contextlib.closing(sqlite3.connect("orchwf.db")) as db, db:
+        db.execute("INSERT INTO owners VALUES ('me', ?, 1000, 0)", (time.monotonic(),))
+        for owner in ("me", "gone"):
+            db.execute("INSERT INTO slots VALUES ('[]', ?, 'r', 's', -1, 0, 1, 0)", (owner,))
+
+    said, document = shell("doctor"), shell("doctor", "--json").json
+
+    assert "in use" not in before
+    assert "  slots      1 in use" in said.lines
+    assert 1 == document["store"]["slots"]
+
+
+def test_the_place_of_large_values_is_told_if_it_was_chosen(shell: Shell):
+    """By itself it is beside the file."""
+    elsewhere = f"file://{shell.folder}/elsewhere"
+
+    said = shell("doctor", "--store", f"sqlite:///new.db?blobs={elsewhere}")
+
+    assert 4 == said.code
+    shell("run", "sales.py", "--store", f"sqlite:///new.db?blobs={elsewhere}")
+    assert f"  blobs      {elsewhere}" in shell("doctor", "--store", f"sqlite:///new.db?blobs={elsewhere}").lines
 
 
 def test_fault_of_sqlite_is_a_note(shell: Shell, monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.cli.console import Shell, read_until, steady
+from tests.slowness import without_slowness
 
 SLOW = """\
 import asyncio
@@ -46,7 +47,7 @@ def start(shell: Shell, *words: str) -> "subprocess.Popen[str]":
 
 def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     out, err = process.communicate(timeout=30)
-    return process.returncode, steady(out), err
+    return process.returncode, steady(out), without_slowness(err)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

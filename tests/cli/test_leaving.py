@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.cli.console import Shell, read_until
+from tests.slowness import without_slowness
 
 pytestmark = pytest.mark.slow
 
@@ -138,7 +139,7 @@ def interrupted(process: "subprocess.Popen[str]") -> tuple[float, int, str, str]
     at = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    return time.monotonic() - at, process.returncode, out, err
+    return time.monotonic() - at, process.returncode, out, without_slowness(err)
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,30 @@ def test_resume_after_the_file_moved(shell: Shell, monkeypatch: pytest.MonkeyPat
     assert 0 == found.code
 
 
+def test_resume_of_a_file_that_does_not_compile(shell: Shell):
+    """It is where it was: what is wrong with it is told, and not to say where it is now."""
+    shell.start("run", "sales.py", "--run-id", "bad").communicate()
+    shell.write("sales.py", SALES.replace("depends_on=[extract]", "depends_on=['nothing']"))
+
+    said = shell("resume", "bad")
+
+    assert 2 == said.code
+    assert "DailySales cannot be compiled: 1 problem" in said.err
+    assert "--target" not in said.err
+
+
+def test_resume_tells_what_the_compiler_warns_of(shell: Shell, monkeypatch: pytest.MonkeyPatch):
+    """As `check` and `run` do."""
+    shell.write("sales.py", SALES.replace("depends_on=[extract]", "depends_on=[extract], timeout='1h'"))
+    shell.start("run", "sales.py", "--run-id", "bad").communicate()
+    monkeypatch.setenv("LENIENT", "1")
+
+    said = shell("resume", "bad")
+
+    assert 0 == said.code
+    assert said.err.startswith("warning: [sync-timeout]")
+
+
 def test_target_of_another_workflow(shell: Shell):
     """A run is not resumed with the class of another workflow."""
     shell("run", "sales.py", "--run-id", "bad")

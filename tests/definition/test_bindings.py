@@ -230,15 +230,6 @@ def test_reference_to_a_step_made_of_the_same_name():
     assert compile_workflow(made).nodes["it"].dependencies == ("x",)
 
 
-@pytest.mark.parametrize(("source", "code"), [(a.each, "not-iterable"), (a.all, "not-mapped")])  # type: ignore[misc]
-def test_per_item_sources_are_not_yet_there(source: Any, code: str):
-    """They are refused, never taken for something else."""
-    with pytest.raises(DefinitionError, match="not yet in this release") as caught:
-        bound(lambda x=source: x)
-
-    assert [problem.code for problem in caught.value.problems] == [code]
-
-
 def test_deep_condition_is_refused():
     """A condition nested deeper than anyone reads is refused rather than overflowing the stack."""
     deep: Condition = a.is_(1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchwf import DefinitionError, compile_workflow, make_workflow, step, workflow
-from orchwf.core.definition import UNKNOWN, FromStep, Node
+from orchwf.core.definition import UNKNOWN, FromStep, Node, Several
 
 
 def node_of(function: Any, **options: Any) -> Node:
@@ -190,8 +190,8 @@ def test_module_level_function_becomes_a_method():
 
 
 @pytest.mark.parametrize("kind", ["generator", "async generator", "call", "partial"])
-def test_generators_are_refused(kind: str):
-    """A generator would run nothing, and its items would be lost."""
+def test_generators_give_lists_of_items(kind: str):
+    """What it yields are its items; read as a whole it gives the list of them."""
 
     def generator(self) -> Iterator[int]:
         yield 1
@@ -210,11 +210,10 @@ def test_generators_are_refused(kind: str):
         "partial": functools.partial(generator, None),
     }[kind]
 
-    assert problem_of(function) == (
-        "not-a-function",
-        "step 'it' is a generator: its items would be lost",
-        "Return them as a list.",
-    )
+    node = node_of(function)
+
+    assert Several.STREAM is node.several
+    assert (kind == "async generator", list[int]) == (node.is_async, node.returns)
 
 
 @workflow
@@ -233,7 +232,7 @@ class Child:
         (functools.partialmethod(print), "step 'it' is a partialmethod, not a function"),
         (functools.cached_property(lambda self: 1), "step 'it' is a cached_property, not a function"),
         (Loader, "step 'it' is a class, not a function"),
-        (Child, "step 'it' is a workflow; workflows as steps are not yet in this release"),
+        (Child, "step 'it' is a workflow, not a function"),
         (3, "step 'it' is int, not a function"),
         (lambda: 1, "step 'it' takes no self"),
         (lambda *, self: 1, "step 'it' takes no self"),

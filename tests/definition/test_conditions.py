@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from orchwf import step
-from orchwf.core.references import MISSING, Condition, Lookup
+from orchwf.core.references import MISSING, Condition, Lookup, Mode
 
 
 @step
@@ -64,8 +64,11 @@ def test_text():
     """The text is for people and does not depend on the process."""
     condition = (a.is_("x") & ~b.contains(3)) | a.where(bool)
 
-    assert str(condition) == "((a is 'x' & ~b contains 3) | a where ...)"
+    assert str(condition) == "((a is 'x' & ~b contains 3) | a where bool)"
+    assert str(a.where(lambda output: output == 1)) == "a where ..."
     assert str(a.is_({"z", "y"})) == "a is {'y', 'z'}"
+    assert str(a.is_(Mode.RESULT)) == "a is Mode.RESULT"
+    assert str(a.is_({Mode.RESULT, Mode.ALL})) == "a is {Mode.ALL, Mode.RESULT}"
     assert "0x" not in str(a.is_(object()))
 
 

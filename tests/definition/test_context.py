@@ -25,6 +25,17 @@ def test_idempotency_key_is_the_same_in_every_attempt():
     assert StepContext(run_id="r", step="s", item="3").idempotency_key == "r/s/3"
 
 
+@pytest.mark.parametrize(("item", "key"), [(None, "r/s"), ("3", "r/s/3")])
+def test_a_compensation_knows_the_key_of_what_it_undoes(item: str | None, key: str):
+    """It has a key of its own, and that of the step, under which the effect is known that may have happened."""
+    doing = StepContext(run_id="r", step="s", item=item)
+    undoing = StepContext(run_id="r", step="s", item=item, compensates=True)
+
+    assert doing.step_key == doing.idempotency_key == key
+    assert undoing.step_key == key
+    assert undoing.idempotency_key == f"{key}/compensation"
+
+
 def test_cancelled():
     """It turns true when the attempt is told to end."""
     context = StepContext()

@@ -5,13 +5,30 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from orchwf import Dag, Quorum, Retry, UsageError, compile_workflow, make_workflow, step, workflow
+from orchwf import (
+    Dag,
+    Quorum,
+    Retry,
+    StepContext,
+    UsageError,
+    compile_workflow,
+    make_workflow,
+    signal,
+    sleep,
+    step,
+    subflow,
+    workflow,
+)
+from orchwf.core.definition import ForChild, ForSignal, ForTime
+from orchwf.core.plan import Plan
 from orchwf.core.references import Condition
+from orchwf.core.types import describe_type
 from orchwf.errors import UnknownStepError
 
 LINKS = {
@@ -265,13 +282,148 @@ def test_documents_that_are_none(document: Any, message: str):
 
 def test_every_binding_survives():
     """A context and an input are bindings, too."""
-    from orchwf import StepContext
 
     def it(ctx: StepContext, n: int) -> None: ...
 
     dag = compile_workflow(make_workflow("W", [it], {"n": int}))
 
     assert Dag.from_dict(dag.to_dict()).nodes["it"].arguments == dag.nodes["it"].arguments
+
+
+@workflow
+class Child:
+    """What another one starts."""
+
+    @step
+    def book(self) -> int:
+        return 1
+
+
+@workflow
+class All:
+    """A node of every kind, and every way to take what one gives."""
+
+    day: str = ""
+
+    @step
+    def load(self, day: str) -> list[int]:
+        return [1]
+
+    @step(max_parallel=2, tolerate=0.5, need=1, item_key=str)
+    def score(self, x: int = load.each) -> float:
+        return 1.0
+
+    @score.compensate(retries=2)
+    def undo(self, score: float) -> None: ...
+
+    @step
+    def rows(self) -> Iterator[int]:
+        yield 1
+
+    @step(until=lambda xs: True, max_iterations=3)
+    def refine(self, xs: list[int] = load.result) -> list[int]:
+        return xs
+
+    paid = signal(int, timeout="1d", default=None, depends_on=load)
+    pause = sleep("1h", depends_on=[paid])
+    moment = sleep(datetime(2030, 1, 1, tzinfo=UTC))
+    patient = sleep(lambda self: 5)
+
+    @subflow(on_parent_close="abandon", max_depth=3)
+    def ship(self, n: int | None = paid.result) -> Child:
+        return Child()
+
+    @subflow
+    def ships(self, n: int = load.each) -> Child:
+        return Child()
+
+    @step
+    def end(
+        self, ctx: StepContext, scores: Sequence[float | None] = score.all, one: int = ship[Child.book].result,
+        many: list[int] = ships[Child.book].all, paid: int | None = paid.maybe, **outputs: object,
+    ) -> None: ...  # fmt: skip
+
+
+def test_every_kind_of_node_survives():
+    """The document says what there is to say: the plan of it, and its pictures, are the same."""
+    dag = compile_workflow(All)
+
+    again = Dag.from_dict(json.loads(json.dumps(dag.to_dict())))
+
+    assert dag.to_dict() == again.to_dict()
+    assert dag.fingerprint == again.fingerprint
+    assert not dag.diff(again)
+    for name in set(Plan.__slots__) - {"nodes"}:
+        assert getattr(Plan(dag), name) == getattr(Plan(again), name), name
+    assert dag.to_svg() == again.to_svg()
+    assert (dag.to_text(), dag.to_mermaid(), dag.to_dot()) == (again.to_text(), again.to_mermaid(), again.to_dot())
+    assert [node.arguments for node in dag.nodes.values()] == [node.arguments for node in again.nodes.values()]
+
+
+def test_what_is_waited_for_survives():
+    """But for code: a time that a function says, and the workflow that is started."""
+    nodes = Dag.from_dict(compile_workflow(All).to_dict()).nodes
+
+    signalled, slept, shipped = nodes["paid"].waits, nodes["moment"].waits, nodes["ship"].waits
+    assert isinstance(signalled, ForSignal)
+    assert (86_400.0, "null", "int") == (signalled.timeout, signalled.default, describe_type(signalled.type))
+    assert ForTime(until=datetime(2030, 1, 1, tzinfo=UTC)) == slept
+    assert ForTime(until=3600.0) == nodes["pause"].waits
+    assert ForChild(name="Child", on_parent_close="abandon", max_depth=3) == shipped
+    until = getattr(nodes["patient"].waits, "until", None)
+    assert callable(until)
+    assert 0.0 == until(None)
+
+
+def test_a_graph_whose_conditions_are_texts_can_be_counted_with():
+    """A run of it can be ended, though nobody has its code."""
+    a, b = step(lambda: 1, name="a"), step(lambda: 1, name="b")
+    dag = compile_workflow(
+        make_workflow("W", [a, b, step(lambda: 1, name="c", when=a.is_(1), depends_on=b, join="any")])
+    )
+
+    plan = Plan(Dag.from_dict(dag.to_dict()))
+
+    assert ([(), (), (1, 0)], {2: frozenset({0})}) == (plan.parents, plan.gates)
+
+
+def test_options_of_items_survive():
+    """But for functions."""
+    options = Dag.from_dict(compile_workflow(All).to_dict()).nodes["score"].options
+
+    assert (2, 0.5, 1, None) == (options.max_parallel, options.tolerate, options.need, options.item_key)
+
+
+def test_documents_of_plain_steps_say_nothing_of_what_they_have_not():
+    """So they are as they were in earlier releases."""
+    (document,) = made({"a": []}).to_dict()["steps"]
+
+    assert not {"several", "carries", "waits", "max_parallel"} & document.keys()
+
+
+def test_difference_in_how_steps_run():
+    """Once, per item, in a loop, as a generator, or not at all but to wait."""
+
+    def yields(load: Any) -> Iterator[int]:
+        yield 1
+
+    def graph(**steps: Any) -> Dag:
+        return compile_workflow(make_workflow("W", {"load": load, **steps}))
+
+    load = step(lambda: [1], name="load")
+    plain = step(lambda x: x, name="a", depends_on={"x": load.result})
+    ways = {
+        "runs once per item": step(lambda x: x, name="a", depends_on={"x": load.each}),
+        "runs in a loop": step(lambda x: x, name="a", depends_on={"x": load.result}, until=lambda x: True),
+        "is a generator": step(yields, name="a"),
+    }
+
+    for text, other in ways.items():
+        difference = graph(a=plain).diff(graph(a=other))
+        assert (("a",), f"~ step 'a' {text}, and no more runs once") == (difference.rewired, difference.lines[0])
+        assert f"~ step 'a' runs once, and no more {text}" == graph(a=other).diff(graph(a=plain)).lines[0]
+    waits = graph(a=signal(int, depends_on="load"))
+    assert "~ step 'a' is a signal, not a step" == graph(a=plain).diff(waits).lines[0]
 
 
 def test_difference():

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from orchwf import Dag, compile_workflow, make_workflow, step
+from orchwf import Dag, Quorum, Retry, compile_workflow, make_workflow, step
+from orchwf.core.definition import Argument, FromContext, FromInput, FromOutputs, FromStep, Input, Node
+from orchwf.core.options import StepOptions
 from orchwf.digest import code_digest
 
 BASE = '''
@@ -52,6 +54,30 @@ class Shop:
 '''
 
 _number = 0
+
+
+def test_a_graph_of_plain_steps_keeps_its_fingerprint():
+    """Runs of earlier releases go on with it: what is new says nothing of a step that has no use for it."""
+    nodes = [
+        Node(name="load", returns=list[int], digest=lambda: "1", arguments=(Argument("day", FromInput("day")),)),
+        Node(
+            name="risk", position=1, dependencies=("load",), needs=frozenset({"load"}),
+            options=StepOptions(required=False, retry=Retry(3)),
+            arguments=(Argument("rows", FromStep(("load",))), Argument("ctx", FromContext())),
+        ),
+        Node(
+            name="end", position=2, dependencies=("load", "risk"), choices=(("load", "risk"),),
+            asked=frozenset({"load"}), options=StepOptions(join=Quorum(1), cancel_rest=True),
+            arguments=(
+                Argument("x", FromStep(("risk", "load"), maybe=True)), Argument("outputs", FromOutputs(("load",))),
+            ),
+        ),
+    ]  # fmt: skip
+    inputs = {"day": Input("day", str, required=False)}
+
+    dag = Dag(name="Pinned", version="2", inputs=inputs, nodes={node.name: node for node in nodes})
+
+    assert "c3004a49823cdf954e588d876bbfd6062ae69c7f7c1ece1baf3280d230f59157" == dag.fingerprint
 
 
 def load(source: str, tmp_path: Path, package: str = "shop") -> Dag:

@@ -1,11 +1,12 @@
 """What `@step(...)` and `@workflow(...)` take, and what they say of what they do not."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from orchwf import BadOptionError, DefinitionError, Quorum, Retry, compile_workflow, make_workflow, step, workflow
+from orchwf import BadOptionError, Dag, DefinitionError, Quorum, Retry, compile_workflow, make_workflow, step, workflow
 from orchwf.core.options import Join, StepOptions
 
 
@@ -13,6 +14,11 @@ from orchwf.core.options import Join, StepOptions
 def up() -> int:
     """A step to depend on."""
     return 1
+
+
+async def coroutine(output: object) -> bool:
+    """No predicate: it is always true."""
+    return False
 
 
 def options_of(**options: Any) -> StepOptions:
@@ -112,28 +118,45 @@ def test_cancel_rest(join: Any):
          "For example: depends_on={'order': validate.result}"),
         ({"retires": 3}, "@step has no option 'retires'", "Did you mean 'retries'?"),
         ({"zzz": 3}, "@step has no option 'zzz'", None),
-        ({"max_parallel": 3}, "max_parallel=3 is not yet in this release", "Leave it out."),
-        ({"tolerate": 0.1}, "tolerate=0.1 is not yet in this release", "Leave it out."),
-        ({"need": 1}, "need=1 is not yet in this release", "Leave it out."),
-        ({"executor": "process"}, "executor='process' is not yet in this release", "Leave it out."),
+        ({"max_parallel": 0}, "max_parallel takes a whole number of at least 1, not 0", None),
+        ({"max_parallel": True}, "max_parallel takes a whole number of at least 1, not True", None),
+        ({"tolerate": -1}, "tolerate takes how many items may fail, not -1", None),
+        ({"tolerate": 1.5}, "tolerate takes how many items may fail, not 1.5", None),
+        ({"tolerate": True}, "tolerate takes how many items may fail, not True", None),
+        ({"need": 0}, "need takes a whole number of at least 1, not 0", None),
+        ({"item_key": 3}, "item_key takes a function of an item, not 3", "Such as item_key=lambda order: order.id"),
+        ({"executor": 3}, "executor takes 'auto', 'process' or the name of one, not 3", None),
+        ({"executor": ""}, "executor='' cannot be: ", None),
+        ({"resources": {"gpu": 1}}, "resources are of an executor, and none is given", None),
+        ({"resources": {"gpu": 1}, "executor": "auto"}, "resources are of an executor, and none is given", None),
+        ({"executor": "dask", "resources": ["gpu"]}, "resources takes names with how much of each, not ['gpu']",
+         "For example: resources={'gpu': 1}"),
+        ({"executor": "dask", "resources": {"gpu": 0}},
+         "resources takes names with a positive number for each, not 'gpu': 0", None),
+        ({"executor": "dask", "resources": {"gpu": True}},
+         "resources takes names with a positive number for each, not 'gpu': True", None),
+        ({"executor": "dask", "resources": {"": 1}},
+         "resources takes names with a positive number for each, not '': 1", None),
         (
             {"delivery": "at_most_one"},
             "delivery takes 'at_least_once' or 'at_most_once', not 'at_most_one'",
             "Did you mean 'at_most_once'?",
         ),
         ({"on_exhausted": True}, "on_exhausted takes 'fail' or 'pause', not True", ""),
-        ({"until": bool}, "until=<class 'bool'> is not yet in this release", "Leave it out."),
-        ({"max_iterations": 3}, "max_iterations=3 is not yet in this release", "Leave it out."),
-        ({"cache": 1}, "cache=1 is not yet in this release", "Leave it out."),
-        ({"queue": "x"}, "queue='x' is not yet in this release", "Leave it out."),
-        ({"mutex": "x"}, "mutex='x' is not yet in this release", "Leave it out."),
+        ({"until": bool}, "until takes a function of the output, not <class 'bool'>", None),
+        ({"until": lambda: True}, "until takes a function of the output alone", None),
+        ({"until": up}, "until takes a function of the output, not <Step up>", None),
+        ({"until": coroutine}, "until takes a plain function of the output, not a coroutine function", None),
+        ({"max_iterations": 3}, "max_iterations goes with until, which is not given",
+         "Say when the loop ends:  until=lambda output: ..."),
     ],
 )  # fmt: skip
 def test_bad_options(options: dict[str, Any], message: str, hint: str | None):
     """Each with what is wrong and what would be right."""
     told = problem_of(**options)
 
-    assert told == (message, told[1] if hint is None else hint)
+    assert told == (told[0] if message.endswith(" ") else message, told[1] if hint is None else hint)
+    assert told[0].startswith(message)
 
 
 def test_condition_in_depends_on():
@@ -150,11 +173,35 @@ def test_when_must_be_plain():
     assert problem_of(when=when)[0] == "when takes a plain function of the instance, not a coroutine function"
 
 
-def test_defaults_of_later_options_are_accepted():
-    """What means nothing new may be said."""
-    options = options_of(executor="auto", delivery="at_least_once", on_exhausted="fail", until=None, cache=None)
+def test_defaults_may_be_said():
+    """What means nothing new."""
+    options = options_of(
+        executor="auto", resources=None, delivery="at_least_once", on_exhausted="fail", until=None, cache=None
+    )
 
-    assert options.required is True
+    assert (True, None, {}) == (options.required, options.executor, options.resources)
+    assert options_of(executor=None, resources={}).executor is None
+
+
+def test_an_executor_and_what_it_needs():
+    """Are kept as they were given; what is given later is another mapping."""
+    needs = {"gpu": 1, "disk": 0.5}
+    options = options_of(executor="dask", resources=needs)
+    needs.clear()
+
+    assert ("dask", {"gpu": 1, "disk": 0.5}) == (options.executor, options.resources)
+
+
+def test_a_graph_that_was_stored_knows_where_its_steps_run():
+    """One that names no executor is stored as it was before there were any, and has the same fingerprint."""
+    here, there = step(lambda: 1, name="it"), step(lambda: 1, name="it", executor="dask", resources={"gpu": 1})
+    plain, dag = (compile_workflow(make_workflow("W", [each])) for each in (here, there))
+
+    again = Dag.from_dict(json.loads(dag.to_json()))
+
+    assert ("dask", {"gpu": 1}) == (again.nodes["it"].options.executor, again.nodes["it"].options.resources)
+    assert "executor" not in plain.to_dict()["steps"][0]
+    assert plain.fingerprint == dag.fingerprint
 
 
 def test_retry_and_quorum_fail_at_once():

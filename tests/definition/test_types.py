@@ -46,7 +46,16 @@ from typing import (
 import pytest
 
 from orchwf.core.definition import UNKNOWN
-from orchwf.core.types import TypeName, describe_type, is_assignable, possible_values
+from orchwf.core.types import (
+    TypeName,
+    describe_type,
+    holds,
+    is_assignable,
+    item_type,
+    list_of_results,
+    list_type,
+    possible_values,
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -232,6 +241,48 @@ def test_type_aliases_are_followed():
 def test_possible_values(annotation: Any, values: Any):
     """Types that have few values are counted out."""
     assert possible_values(annotation) == values
+
+
+@pytest.mark.parametrize(
+    ("annotation", "item"),
+    [
+        (list[int], int), (tuple[int, ...], int), (tuple[int, str], Union[int, str]), (dict[str, int], str),
+        (set[Dog], Dog), (Iterator[int], int), (Generator[int, None, None], int),
+        (Union[list[int], set[str]], Union[int, str]), (Annotated[list[int], 1], int), (collections.deque[int], int),
+        (range, int), (NewType("Rows", list[int]), int), (TypeAliasType(list[int]), int),
+        (list, UNKNOWN), (Names, UNKNOWN), (Any, UNKNOWN), (UNKNOWN, UNKNOWN), (object, UNKNOWN), (T, UNKNOWN),
+        (Point, UNKNOWN), (ItemsView[str, int], UNKNOWN), (Union[list[int], Any], UNKNOWN), (list[None], UNKNOWN),
+        (int, None), (str, None), (bytes, None), (bytearray, None), (None, None), (Animal, None), (UserId, None),
+        (Optional[list[int]], None), (Literal["a"], None), (Callable[[], int], None), (AsyncIterator[int], None),
+    ],
+)  # fmt: skip
+def test_items(annotation: Any, item: Any):
+    """What one gets by iterating; None if there are none for certain: a text is one thing to most."""
+    assert item == item_type(annotation)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "expected"),
+    [
+        (int, 1, True), (int, True, True), (int, "1", False), (int, None, False), (int | None, None, True),
+        (float, 1, True), (None, None, True), (None, 1, False), (list[int], ["a"], True), (list[int], (1,), False),
+        (Literal["a", 1], "a", True), (Literal["a", 1], "b", False), (Literal[1], True, False),
+        (Animal, Dog(), True), (Dog, Animal(), False), (Any, object(), True), (UNKNOWN, 1, True), (T, 1, True),
+        (Annotated[int, "euros"], 1, True), (Annotated[int, "euros"], "x", False), (UserId, 1, True),
+        (Point, {"x": 1}, True), (Union[int, list[str]], [], True), (Union[int, list[str]], "x", False),
+        (Iterable[int], [1], True), (Color, Color.RED, True), (Color, "RED", False),
+    ],
+)  # fmt: skip
+def test_values_of_a_type(annotation: Any, value: Any, expected: bool):
+    """As far as their class tells; what cannot be told is allowed."""
+    assert expected is holds(annotation, value)
+
+
+def test_lists_of_results():
+    """With gaps, or without; of what is unknown nothing is known."""
+    assert (list[int], UNKNOWN) == (list_type(int), list_type(UNKNOWN))
+    assert (list[int | None], UNKNOWN) == (list_of_results(int), list_of_results(UNKNOWN))
+    assert "list[None]" == describe_type(list_type(None)) == describe_type(list_of_results(None))
 
 
 @pytest.mark.parametrize(

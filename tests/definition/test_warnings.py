@@ -42,6 +42,16 @@ def test_sync_timeout(limit: str):
     assert (warning.filename, warning.lineno) == (os.path.relpath(__file__), slow.__code__.co_firstlineno)
 
 
+def test_what_an_executor_runs_is_its_affair():
+    """A process can be killed, and a step that names one is not warned of."""
+
+    def slow() -> None: ...
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_workflow("W", [step(slow, timeout=1, executor="process")])
+
+
 def test_steps_that_share_a_function_warn_once():
     """A generated graph does not flood the log."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from orchwf.drawing import Arrow, Picture, Shape
-from orchwf.drawing.picture import STATUSES
+from orchwf.drawing.picture import KINDS, STATUSES
 
 HOSTILE = (
     "\"quoted\" 'twice'",
@@ -68,6 +68,26 @@ def complete(size: int) -> Picture:
     return chart({f"step_{n}": [f"step_{before}" for before in range(n)] for n in range(size)})
 
 
+EVERY_KIND = Picture(
+    "Every kind",
+    (
+        Shape("lines", "lines", several="stream"),
+        Shape("parse", "parse", several="each"),
+        Shape("settle", "settle", several="until"),
+        Shape("paid", "paid", kind="signal"),
+        Shape("night", "night", kind="sleep"),
+        Shape("ship", "ship", kind="subflow", several="each"),
+    ),
+    (
+        Arrow("lines", "parse", each=True),
+        Arrow("parse", "settle"),
+        Arrow("settle", "paid"),
+        Arrow("settle", "night"),
+        Arrow("paid", "ship", optional=True, each=True),
+    ),
+)
+"""One step of each kind, and of each way to run several times."""
+
 names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=()), max_size=40))
 """Any text, with surrogates and control characters."""
 
@@ -91,7 +111,8 @@ def hostile_pictures(draw: st.DrawFn) -> Picture:
         Shape(
             f"{at}{draw(names)}",
             draw(names),
-            kind=draw(st.one_of(st.just("step"), names)),
+            kind=draw(st.one_of(st.sampled_from(["step", *KINDS]), names)),
+            several=draw(st.one_of(st.sampled_from(["", "each", "until", "stream"]), names)),
             required=draw(st.booleans()),
             condition=draw(names),
             tooltip=draw(names),
@@ -100,5 +121,8 @@ def hostile_pictures(draw: st.DrawFn) -> Picture:
         )
         for at in range(size)
     ]
-    arrows = [Arrow(shapes[at].id, shapes[at + 1].id, draw(names), draw(st.booleans())) for at in range(size - 1)]
+    arrows = [
+        Arrow(shapes[at].id, shapes[at + 1].id, draw(names), draw(st.booleans()), draw(st.booleans()))
+        for at in range(size - 1)
+    ]
     return Picture(draw(names), tuple(shapes), tuple(arrows), draw(names))

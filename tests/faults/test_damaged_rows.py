@@ -3,16 +3,18 @@
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from orchwf import Orchestrator
+from orchwf import Orchestrator, signal, step, workflow
 from orchwf.errors import EncodingError, StoreError
 from tests.cli.console import Shell
 from tests.faults.harvest import Harvest
 from tests.faults.victims import log_in
+from tests.runtime.flows import sleeps, until
 
 
 async def changed(path: Path, statement: str) -> None:
@@ -182,3 +184,130 @@ async def test_an_output_that_nobody_wrote(sound: Path, tmp_path: Path, capsys: 
         said = await asyncio.to_thread(Shell(tmp_path, capsys), *command, "--store", f"sqlite:///{path}")
         assert 4 == said.code
         assert said.err.startswith("the output of step 'a0' of run 'done' cannot be read, as it is no JSON")
+
+
+@workflow
+class Sowing:
+    """Steps with items, of which one fails, and one that waits."""
+
+    fails: bool = True
+
+    @step
+    def rows(self) -> list[int]:
+        return [1, 2]
+
+    @step
+    async def sow(self, row: int = rows.each) -> int:
+        if self.fails and row == 2:
+            raise ValueError("stones")
+        return row
+
+    @step
+    def fields(self) -> Iterator[int]:
+        yield 1
+        yield 2
+
+    harvested = signal(str, depends_on=[sow, fields])
+
+
+@pytest.fixture(scope="module")
+def sown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a run of items that failed, and one that sleeps."""
+    path = tmp_path_factory.mktemp("sown") / "runs.db"
+
+    async def lives() -> None:
+        async with Orchestrator(f"sqlite:///{path}", workflows=[Sowing]) as orchestrator:
+            await (await orchestrator.start(Sowing(), run_id="failed")).wait()
+            await orchestrator.start(Sowing(fails=False), run_id="asleep")
+            await until(lambda: sleeps(orchestrator._runs.store, "asleep"))
+
+    asyncio.run(lives())
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+_FAILED = "run = (SELECT no FROM runs WHERE id = 'failed')"
+_OF_SOW = f"{_FAILED} AND step = 'sow' AND item = 1"
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        (f"UPDATE log SET item = 'x' WHERE {_OF_SOW}", "'x' is no item"),
+        (f"UPDATE log SET item = -1 WHERE {_OF_SOW}", "-1 is no item"),
+        (f"UPDATE log SET item = 1.5 WHERE {_OF_SOW}", "1.5 is no item"),
+        (f"UPDATE log SET item = 7 WHERE {_OF_SOW}", "makes no sense: item 7 of step 'sow' is 'unknown'"),
+        (f"UPDATE log SET item = 1 << 40 WHERE {_OF_SOW}", "makes no sense: item 1099511627776 of step 'sow'"),
+        (f"UPDATE log SET item = 0 WHERE {_OF_SOW}", "makes no sense: step 'sow' is"),
+        (f"UPDATE log SET item = NULL WHERE {_OF_SOW}", "makes no sense: step 'sow' is"),
+        (
+            f"UPDATE log SET item = 5 WHERE {_FAILED} AND step = 'fields' AND item = 0",
+            "makes no sense: item 5 of step 'fields' is 'unknown'",
+        ),
+    ],
+)
+async def test_an_item_that_nobody_wrote(sown: Path, tmp_path: Path, statement: str, reason: str):
+    """Whoever looks at its run, or resumes it, is told so; the other runs go on."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sown, path)
+    await changed(path, statement)
+
+    async with Orchestrator(f"sqlite:///{path}", workflows=[Sowing]) as orchestrator:
+        run = await orchestrator.get("failed")
+        for ask in (run.steps, run.wait, lambda: orchestrator.resume("failed")):
+            with pytest.raises(StoreError) as caught:
+                await ask()
+            assert reason in str(caught.value)
+        other = await orchestrator.get("asleep")
+        await other.send("harvested", "wheat")
+        result = await other.result()
+
+    assert "wheat" == result["harvested"]
+
+
+@pytest.mark.parametrize("column", ["wake_at", "slept_at"])
+@pytest.mark.parametrize("value", ["'soon'", "-1.0", "x'ff'"])
+async def test_a_time_to_wake_that_nobody_wrote(sown: Path, tmp_path: Path, column: str, value: str):
+    """Whoever gets or lists the run is told which; no run is lost by it, and no orchestrator."""
+    path = tmp_path / "runs.db"
+    shutil.copy(sown, path)
+    await changed(path, f"UPDATE runs SET {column} = {value} WHERE id = 'asleep'")
+
+    async with Orchestrator(f"sqlite:///{path}", workflows=[Sowing]) as orchestrator:
+        for ask in (orchestrator.list_runs, lambda: orchestrator.get("asleep")):
+            with pytest.raises(StoreError, match=f"the store {path} cannot be used: run 'asleep' cannot be read"):
+                await ask()
+        other = await orchestrator.start(Sowing(fails=False), run_id="other")
+        await other.send(Sowing.harvested, "rye")
+        result = await other.result()
+
+    assert "rye" == result["harvested"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("inputs", "'['"),
+        ("inputs", "'[]'"),
+        ("asked", '\'{"r":"now"}\''),
+        ("cron", "x'ff'"),
+        ("overlap", "'maybe'"),
+        ("phase", "'dreaming'"),
+        ("next_at", "'noon'"),
+        ("last_at", "1e300"),
+        ("catchup", "'long'"),
+        ("jitter", "'some'"),
+    ],
+)
+async def test_a_schedule_that_nobody_wrote(tmp_path: Path, column: str, value: str):
+    """Whoever gets or lists it is told which."""
+    path = tmp_path / "runs.db"
+    async with Orchestrator(f"sqlite:///{path}") as orchestrator:
+        await orchestrator.schedule(Harvest(), cron="@daily", name="nightly", catchup="1d", jitter="1s")
+    await changed(path, f"UPDATE schedules SET {column} = {value}")
+
+    async with Orchestrator(f"sqlite:///{path}") as orchestrator:
+        for ask in (orchestrator.schedules, lambda: orchestrator.get_schedule("nightly")):
+            with pytest.raises(StoreError, match=f"the store {path} cannot be used: schedule 'nightly' cannot be read"):
+                await ask()

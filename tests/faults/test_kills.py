@@ -40,6 +40,7 @@ def killed(path: Path, instant: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_outlives_kills_at_random_instants(path: Path, seed: int):
     """

@@ -22,59 +22,83 @@ BROKE = (
 ROWS: list[tuple[Event, ev.Row]] = [
     (
         ev.RunStarted(**OF_RUN, workflow="W", version="1", fingerprint="f", inputs="{}", origin="r0"),
-        (7, 1.5, "run.started", None, 0, STARTED),
+        (7, 1.5, "run.started", None, 0, None, STARTED),
     ),
-    (ev.RunPaused(**OF_RUN), (7, 1.5, "run.paused", None, 0, None)),
+    (ev.RunPaused(**OF_RUN), (7, 1.5, "run.paused", None, 0, None, None)),
     (
         ev.RunPaused(**OF_RUN, reason="näher", cause="unknown"),
-        (7, 1.5, "run.paused", None, 0, '{"reason":"näher","cause":"unknown"}'),
+        (7, 1.5, "run.paused", None, 0, None, '{"reason":"näher","cause":"unknown"}'),
     ),
     (
         ev.RunResumed(**OF_RUN, reason="retry", fingerprint="f", rerun=("a", "b"), reset=("c",)),
-        (7, 1.5, "run.resumed", None, 0, '{"reason":"retry","fingerprint":"f","rerun":["a","b"],"reset":["c"]}'),
+        (7, 1.5, "run.resumed", None, 0, None, '{"reason":"retry","fingerprint":"f","rerun":["a","b"],"reset":["c"]}'),
     ),
-    (ev.RunCompleted(**OF_RUN), (7, 1.5, "run.completed", None, 0, None)),
+    (ev.RunCompleted(**OF_RUN), (7, 1.5, "run.completed", None, 0, None, None)),
     (
         ev.RunFailed(**OF_RUN, steps=("a",), error="E: e", compensation="done"),
-        (7, 1.5, "run.failed", None, 0, '{"steps":["a"],"error":"E: e","compensation":"done"}'),
+        (7, 1.5, "run.failed", None, 0, None, '{"steps":["a"],"error":"E: e","compensation":"done"}'),
     ),
-    (ev.RunCancelled(**OF_RUN, reason="no"), (7, 1.5, "run.cancelled", None, 0, '{"reason":"no"}')),
-    (ev.StepStarted(**OF_STEP), (7, 1.5, "step.started", "a", 2, None)),
-    (ev.StepCompleted(**OF_STEP, output="[1]"), (7, 1.5, "step.completed", "a", 2, "[1]")),
+    (ev.RunCancelled(**OF_RUN, reason="no"), (7, 1.5, "run.cancelled", None, 0, None, '{"reason":"no"}')),
+    (ev.StepStarted(**OF_STEP), (7, 1.5, "step.started", "a", 2, None, None)),
+    (ev.StepCompleted(**OF_STEP, output="[1]"), (7, 1.5, "step.completed", "a", 2, None, "[1]")),
     (
         ev.StepRetrying(**OF_STEP, error=ErrorInfo("E", "e"), delay=None, due_at=None, runs_on=True),
         (
-            7, 1.5, "step.retrying", "a", 2,
+            7, 1.5, "step.retrying", "a", 2, None,
             f'{{"error":{E},"delay":null,"due_at":null,"runs_on":true}}',
         ),
     ),
     (
         ev.StepFailed(**OF_STEP, error=ERROR),
         (
-            7, 1.5, "step.failed", "a", 2,
+            7, 1.5, "step.failed", "a", 2, None,
             f'{{"error":{BROKE}}}',
         ),
     ),
     (
         ev.StepSkipped(**OF_STEP, reason="no", cause="body"),
-        (7, 1.5, "step.skipped", "a", 2, '{"reason":"no","cause":"body"}'),
+        (7, 1.5, "step.skipped", "a", 2, None, '{"reason":"no","cause":"body"}'),
     ),
     (
         ev.StepCancelled(**OF_STEP, reason="no", cause="run", runs_on=True),
-        (7, 1.5, "step.cancelled", "a", 2, '{"reason":"no","cause":"run","runs_on":true}'),
+        (7, 1.5, "step.cancelled", "a", 2, None, '{"reason":"no","cause":"run","runs_on":true}'),
     ),
-    (ev.StepHeartbeat(**OF_STEP), (7, 1.5, "step.heartbeat", "a", 2, None)),
-    (ev.StepHeartbeat(**OF_STEP, progress="[1]"), (7, 1.5, "step.heartbeat", "a", 2, '{"progress":"[1]"}')),
+    (ev.StepHeartbeat(**OF_STEP), (7, 1.5, "step.heartbeat", "a", 2, None, None)),
+    (ev.StepHeartbeat(**OF_STEP, progress="[1]"), (7, 1.5, "step.heartbeat", "a", 2, None, '{"progress":"[1]"}')),
+    (
+        ev.CacheHit(seq=7, at=1.5, step="a", key="k", run="r"),
+        (7, 1.5, "cache.hit", "a", 0, None, '{"key":"k","run":"r"}'),
+    ),
     (
         ev.SignalReceived(**OF_RUN, signal="cancel", message_id="m", payload="no"),
-        (7, 1.5, "signal.received", None, 0, '{"signal":"cancel","message_id":"m","payload":"no"}'),
+        (7, 1.5, "signal.received", None, 0, None, '{"signal":"cancel","message_id":"m","payload":"no"}'),
     ),
-    (ev.CompensationStarted(**OF_STEP), (7, 1.5, "compensation.started", "a", 2, None)),
-    (ev.CompensationCompleted(**OF_STEP), (7, 1.5, "compensation.completed", "a", 2, None)),
+    (ev.StepStarted(**OF_STEP, item=3), (7, 1.5, "step.started", "a", 2, 3, None)),
+    (ev.StepCompleted(**OF_STEP, item=0, output="[1]"), (7, 1.5, "step.completed", "a", 2, 0, "[1]")),
+    (ev.StepExpanded(**OF_STEP, count=2), (7, 1.5, "step.expanded", "a", 2, None, '{"count":2}')),
+    (
+        ev.StepExpanded(**OF_STEP, count=2, keys=("x", "y")),
+        (7, 1.5, "step.expanded", "a", 2, None, '{"count":2,"keys":["x","y"]}'),
+    ),
+    (ev.TimerSet(**OF_STEP), (7, 1.5, "timer.set", "a", 2, None, None)),
+    (
+        ev.TimerSet(**OF_STEP, due_at=3.5, delay=2.0),
+        (7, 1.5, "timer.set", "a", 2, None, '{"due_at":3.5,"delay":2.0}'),
+    ),
+    (ev.TimerFired(**OF_STEP), (7, 1.5, "timer.fired", "a", 2, None, None)),
+    (
+        ev.ChildStarted(**OF_STEP, item=1, child="r/a/1", workflow="W", version="1", inputs="{}", depth=2),
+        (
+            7, 1.5, "child.started", "a", 2, 1,
+            '{"child":"r/a/1","workflow":"W","version":"1","inputs":"{}","depth":2}',
+        ),
+    ),
+    (ev.CompensationStarted(**OF_STEP), (7, 1.5, "compensation.started", "a", 2, None, None)),
+    (ev.CompensationCompleted(**OF_STEP), (7, 1.5, "compensation.completed", "a", 2, None, None)),
     (
         ev.CompensationFailed(**OF_STEP, error=ErrorInfo("E", "e"), delay=0.5, due_at=2.0),
         (
-            7, 1.5, "compensation.failed", "a", 2,
+            7, 1.5, "compensation.failed", "a", 2, None,
             f'{{"error":{E},"delay":0.5,"due_at":2.0}}',
         ),
     ),
@@ -92,7 +116,7 @@ def test_every_kind_is_told():
     """A log may hold all of them, and nothing else."""
     assert {event.kind for event, _ in ROWS} == set(EVENT_TYPES)
     with pytest.raises(KeyError):
-        from_row((1, 0.0, "step.paused", "a", 1, None))
+        from_row((1, 0.0, "step.paused", "a", 1, None, None))
 
 
 def test_what_is_left_out_has_its_default():
@@ -100,14 +124,16 @@ def test_what_is_left_out_has_its_default():
     started = '{"workflow":"W","version":"1","fingerprint":"f","inputs":"{}"}'
     received = '{"signal":"paid","message_id":"m"}'
 
-    assert "" == attrs.asdict(from_row((1, 0.0, "run.started", None, 0, started)))["origin"]
-    assert "null" == attrs.asdict(from_row((1, 0.0, "signal.received", None, 0, received)))["payload"]
-    assert ("", "request") == attrs.astuple(from_row((1, 0.0, "run.paused", None, 0, None)))[2:]
-    assert ("", "") == attrs.astuple(from_row((1, 0.0, "run.cancelled", None, 0, None)))[2:]
-    assert "" == attrs.asdict(from_row((1, 0.0, "run.failed", None, 0, '{"steps":[],"error":""}')))["compensation"]
-    assert "null" == attrs.asdict(from_row((1, 0.0, "step.heartbeat", "a", 1, None)))["progress"]
+    assert "" == attrs.asdict(from_row((1, 0.0, "run.started", None, 0, None, started)))["origin"]
+    assert "null" == attrs.asdict(from_row((1, 0.0, "signal.received", None, 0, None, received)))["payload"]
+    assert ("", "request") == attrs.astuple(from_row((1, 0.0, "run.paused", None, 0, None, None)))[2:]
+    assert ("", "") == attrs.astuple(from_row((1, 0.0, "run.cancelled", None, 0, None, None)))[2:]
+    assert (
+        "" == attrs.asdict(from_row((1, 0.0, "run.failed", None, 0, None, '{"steps":[],"error":""}')))["compensation"]
+    )
+    assert "null" == attrs.asdict(from_row((1, 0.0, "step.heartbeat", "a", 1, None, None)))["progress"]
     assert ev.StepCompleted(seq=1, at=0.0, step="", attempt=0, output="null") == from_row(
-        (1, 0.0, "step.completed", None, 0, None)
+        (1, 0.0, "step.completed", None, 0, None, None)
     )
 
 

@@ -345,6 +345,35 @@ def test_cancel_rest_stops_what_only_others_that_ended_waited_for():
     assert [life.number("slow")] == life.machine.run.unwanted()
 
 
+def test_cancel_rest_stops_what_others_waited_for_until_they_ended():
+    """The join is content before they are; from their end on nobody needs it, and it is not begun again."""
+    life = Life(
+        node("fast"), node("slow"), node("x"), node("one", "fast", "slow", join=Join.FIRST, cancel_rest=True),
+        node("two", "slow", "x", join=Join.FIRST),
+    )  # fmt: skip
+    life.returns("fast")
+    life.returns("x")
+    before = life.machine.run.unwanted()
+
+    life.returns("two")
+
+    assert ([], [life.number("slow")]) == (before, life.machine.run.unwanted())
+    assert ["run.resumed", "step.cancelled slow", "step.started one"] == life.crashes()
+
+
+def test_the_end_of_another_step_cancels_nothing_for_a_join_that_is_not_content():
+    """Of those that cancel the rest, too, only such a one stops anything that has what it wanted."""
+    life = Life(
+        node("slow"), node("x"), node("y"), node("one", "slow", "y", join=Join.FIRST, cancel_rest=True),
+        node("two", "slow", "x", join=Join.FIRST),
+    )  # fmt: skip
+    life.returns("x")
+
+    life.returns("two")
+
+    assert [] == life.machine.run.unwanted()
+
+
 @pytest.mark.parametrize("join", [Join.ALL, Join.ANY, Join.FIRST, Join.SETTLED, Quorum(1)])
 def test_other_joins_cancel_nothing(join: Any):
     """Not even if they have all that they wanted."""

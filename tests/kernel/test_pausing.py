@@ -459,6 +459,31 @@ def test_a_clean_up_that_was_ready_during_a_pause_runs_when_the_run_is_cancelled
     assert ["signal.received", "step.started tidy"] == followed
 
 
+# Inputs that are none of the workflow.
+
+
+def test_a_run_is_refused_before_anything_of_it_runs():
+    """It fails without a step that failed; somebody may resume it, when its inputs are taken."""
+    life = Life(node("a"))
+
+    assert ["run.resumed", "run.failed"] == life.crashes(refused="InputError: no", is_due=True)
+    failed = life.log[-1]
+    assert isinstance(failed, ev.RunFailed)
+    assert ((), "InputError: no") == (failed.steps, failed.error)
+    assert ["run.resumed", "step.started a"] == life.crashes(by_hand=True)
+
+
+@pytest.mark.parametrize("signal", ["cancel", "terminate"])
+def test_a_run_that_is_to_end_is_not_refused(signal: str):
+    """For that its inputs need not fit."""
+    life = Life(node("a"))
+
+    followed = life.crashes(refused="InputError: no", asked=(Asked(signal, "m", "enough"),))
+
+    assert ["run.cancelled"] == followed[-1:]
+    assert "run.failed" not in followed
+
+
 # Owners that die.
 
 

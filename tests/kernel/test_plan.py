@@ -9,7 +9,7 @@ from orchwf.core.definition import Argument, Binding, FromContext, FromInput, Fr
 from orchwf.core.options import Join
 from orchwf.core.outcome import SkippedItself
 from orchwf.core.plan import Plan, argument_steps, condition_steps, source_steps
-from tests.kernel.graphs import Life, dag_of, node, reading
+from tests.kernel.graphs import Life, dag_of, each, gathering, loop, node, reading, stream
 
 
 def test_steps_are_numbered_as_they_were_defined_and_compensations_after_them():
@@ -91,3 +91,29 @@ def test_a_vote_that_cannot_be_had_any_more_is_not_waited_for():
     life.ends("b", SkippedItself("no"))
 
     assert ["step.completed flag", "step.skipped j", "run.completed"] == life.returns("flag")
+
+
+def test_what_follows_items_is_chained():
+    """To those of the steps that have items of their own: a list, also that of a loop, is taken apart first."""
+    plan = Plan(
+        dag_of(node("list"), stream("rows"), loop("draft"), each("a", "list"), each("b", "rows"), each("c", "draft"),
+               each("d", "b"), gathering("all", "b"))
+    )  # fmt: skip
+
+    assert {"a": "list", "b": "rows", "c": "draft", "d": "b"} == {
+        plan.nodes[number].name: source for number, ((source, _),) in plan.eaches.items()
+    }
+    assert {4: (1,), 6: (4,)} == plan.chained
+    assert {1: (4,), 4: (6,)} == plan.chains
+    assert plan.chained.keys() <= plan.voted
+    # Of those of `b` there is another reader.
+    assert {1} == plan.passing
+
+
+def test_what_asks_of_all_items_does_not_follow_them_one_by_one():
+    """Its condition cannot be answered before all are there."""
+    rows: Any = step(lambda: 1, name="rows")
+    plan = Plan(dag_of(stream("rows"), each("score", "rows", when=rows.contains(1))))
+
+    assert ({}, {}) == (plan.chained, plan.chains)
+    assert {1: (("rows", 0),)} == plan.eaches

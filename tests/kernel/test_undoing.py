@@ -7,7 +7,7 @@ import pytest
 from orchwf.core import events as ev
 from orchwf.core.history import History
 from orchwf.core.options import Join, Retry
-from orchwf.core.outcome import Asked, Beat, Ended, Raised, Returned, SkippedItself, Stopped, TakenUp
+from orchwf.core.outcome import Asked, Beat, Ended, Finished, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.state import RunStatus, StepStatus
 from tests.kernel.graphs import BROKEN, Granted, Life, node
 
@@ -420,3 +420,13 @@ def test_the_turn_is_whole_for_a_taken_up_run():
     turn = machine.turn([TakenUp(fingerprint="f")], life.now)
 
     assert ([event.kind for event in turn.events], [life.number("c")]) == (["run.resumed"], turn.ready)
+
+
+def test_what_undoes_a_step_finishes_nothing():
+    """`Finish` there means that it is done, as `Skip` does: the run failed, and still has."""
+    life = saga()
+    life.fails("c")
+
+    followed = life.undoing("b", Finished("1"))
+
+    assert ["compensation.completed b", "compensation.started a"] == followed

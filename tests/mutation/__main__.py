@@ -35,11 +35,18 @@ from tests.mutation.mutants import Mutant, mutants
 _CORE = Path(__file__).resolve().parents[2] / "orchwf" / "core"
 _KERNEL = [
     f"tests/kernel/test_{name}.py"
-    for name in ("machine", "places", "reasons", "undoing", "pausing", "plan", "state", "replay")
-]
+    for name in (
+        "machine", "items", "items_resumed", "streams", "waits", "children", "places", "reasons", "undoing", "pausing",
+        "plan", "adoption", "state", "replay", "replay_items",
+    )
+]  # fmt: skip
 TESTS = {
     "machine": _KERNEL, "standing": _KERNEL, "effects": _KERNEL, "state": _KERNEL, "plan": _KERNEL,
-    "adoption": ["tests/kernel/test_adoption.py"], "history": ["tests/kernel/test_history.py"],
+    "adoption": ["tests/kernel/test_adoption.py"], "rows": _KERNEL,
+    "history": [
+        f"tests/kernel/test_{name}.py"
+        for name in ("history", "items", "items_resumed", "streams", "waits", "children", "adoption", "replay_items")
+    ],
     "events": ["tests/kernel/test_events.py"], "report": ["tests/cli"],
     "compensating": ["tests/definition"], "options": ["tests/kernel/test_retry.py", "tests/definition"],
 }  # fmt: skip

@@ -1,24 +1,26 @@
 """
 Workflows for processes that are killed, stopped and raced. What their bodies do is noted, one line each.
 
-A line is `run step attempt pid what`; the name of a step that is being undone has a `~` behind it. It goes to the file
-that EFFECTS names, opened with O_APPEND, and after that to the pipe whose descriptor EVENTS is, for those who wait.
+A line is `run step attempt pid what`; the name of a step that is being undone has a `~` behind it, that of an item its
+position. It goes to the file that EFFECTS names, opened with O_APPEND, and after that to the pipe whose descriptor
+EVENTS is, for those who wait.
 """
 
 import asyncio
 import contextlib
 import os
-import signal
 import threading
 import time
 import zlib
 from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from pathlib import Path
+from signal import SIGKILL
 
 import attrs
 
-from orchwf import NonRetryable, Retry, StepContext, step, workflow
+from orchwf import NonRetryable, Retry, StepContext, make_workflow, signal, sleep, step, subflow, workflow
 
 
 @cache
@@ -28,17 +30,22 @@ def _effects() -> int:
 
 def note(ctx: StepContext, what: str) -> None:
     """Say what a body does."""
-    _write(ctx.run_id, f"{ctx.step}~" if ctx.compensates else ctx.step, ctx.attempt, what)
+    mark = "~" if ctx.compensates else ""
+    _write(ctx.run_id, f"{ctx.step}{_position(ctx.item)}{mark}", ctx.attempt, what)
 
 
-def note_kept(run_id: str, step: str, attempt: int) -> None:
-    """Say that the completion of a step is in the store."""
-    _write(run_id, step, attempt, "kept")
+def note_kept(run_id: str, step: str, item: int | None, attempt: int) -> None:
+    """Say that the completion of a step, or of an item of it, is in the store."""
+    _write(run_id, f"{step}{_position(item)}", attempt, "kept")
 
 
-def note_heard(run_id: str, signal: str) -> None:
+def note_heard(run_id: str, name: str) -> None:
     """Say that a request is in the log of a run."""
-    _write(run_id, signal, 0, "heard")
+    _write(run_id, name, 0, "heard")
+
+
+def _position(item: str | int | None) -> str:
+    return "" if item is None else f"[{item}]"
 
 
 def _write(run_id: str, step: str, attempt: int, what: str) -> None:
@@ -67,7 +74,7 @@ GATES: defaultdict[str, Gate] = defaultdict(Gate)
 
 def die() -> None:
     """Kill this process, at once."""
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), SIGKILL)
 
 
 def _exists(path: str) -> bool:
@@ -341,7 +348,125 @@ class Patient:
         return await _work(ctx, 1)
 
 
+@workflow
+class Heap:
+    """Ten items, three at a time; the sixth kills the process at first. What comes of them goes on, item by item."""
+
+    @step
+    async def load(self, ctx: StepContext) -> list[int]:
+        note(ctx, "begin")
+        return list(range(10))
+
+    @step(max_parallel=3)
+    async def sift(self, ctx: StepContext, x: int = load.each) -> int:
+        note(ctx, "begin")
+        if x == 5 and ctx.attempt == 1:
+            die()
+        await asyncio.sleep(_length(ctx))
+        note(ctx, "end")
+        return x + 1
+
+    @step
+    def wash(self, ctx: StepContext, x: int = sift.each) -> int:
+        return _work_here(ctx, x + 10)
+
+    @step
+    async def total(self, ctx: StepContext, x: Sequence[int] = wash.all) -> int:
+        return await _work(ctx, sum(x))
+
+
+@workflow
+class Stream:
+    """A generator, which kills its process before it gives the fourth item at first."""
+
+    @step
+    async def lines(self, ctx: StepContext) -> AsyncIterator[int]:
+        note(ctx, "begin")
+        for number in range(6):
+            if number == 3 and ctx.attempt == 1:
+                # The items before that have come through.
+                await GATES["lines"].loop.wait()
+                die()
+            yield number
+
+    @step
+    async def parse(self, ctx: StepContext, x: int = lines.each) -> int:
+        return await _work(ctx, x + 1)
+
+    @step
+    async def total(self, ctx: StepContext, x: Sequence[int] = parse.all) -> int:
+        return await _work(ctx, sum(x))
+
+
+@workflow
+class Quiet:
+    """Waits for a word, then for a moment, and ends."""
+
+    @step
+    async def first(self, ctx: StepContext) -> int:
+        return await _work(ctx, 1)
+
+    word = signal(int, depends_on=[first])
+    nap = sleep(0.3, depends_on=[word])
+
+    @step(depends_on=[nap])
+    async def last(self, ctx: StepContext, x: int = word.result) -> int:
+        return await _work(ctx, x)
+
+
+@workflow
+class Parcel:
+    """Its second step kills the process at first."""
+
+    number: int
+
+    @step
+    async def pack(self, ctx: StepContext) -> int:
+        return await _work(ctx, self.number)
+
+    @step
+    async def post(self, ctx: StepContext, x: int = pack.result) -> int:
+        note(ctx, "begin")
+        if self.number == 1 and ctx.attempt == 1:
+            die()
+        note(ctx, "end")
+        return x + 100
+
+
+@workflow
+class Mail:
+    """Three runs of another workflow, one for each item; one of them kills the process."""
+
+    @step
+    async def load(self, ctx: StepContext) -> list[int]:
+        note(ctx, "begin")
+        return [0, 1, 2]
+
+    @subflow
+    async def send(self, ctx: StepContext, x: int = load.each) -> Parcel:
+        note(ctx, "begin")
+        return Parcel(number=x)
+
+    @step(depends_on=[send])
+    async def tell(self, ctx: StepContext) -> int:
+        return await _work(ctx, 1)
+
+
+async def _next(ctx: StepContext) -> int:
+    return await _work(ctx, ctx.attempt)
+
+
+LINKS = 10
+Chain = make_workflow(
+    "Chain",
+    {f"s{link}": step(name=f"s{link}", depends_on=[f"s{link - 1}"] * bool(link))(_next) for link in range(LINKS)},
+)
+"""Steps that follow one another."""
+
 WORKFLOWS: dict[str, type] = {
-    each.__name__: each for each in (Order, Fragile, Stalled, Blocked, Poison, Once, Saga, Patient)
-}
+    each.__name__: each
+    for each in (
+        Order, Fragile, Stalled, Blocked, Poison, Once, Saga, Patient, Heap, Stream, Quiet, Parcel, Mail, Chain,
+    )
+}  # fmt: skip
 """Name -> class."""

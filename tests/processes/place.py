@@ -5,12 +5,11 @@ import json
 import os
 import select
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +20,10 @@ from orchwf.core.events import Event, StepStarted
 from orchwf.core.history import History
 from orchwf.core.plan import Plan
 from orchwf.ports import RunRecord
-from orchwf.stores.sqlite import open_sqlite
+from orchwf.stores import open_store
 from tests.kernel.oracles import check_effects, check_end, check_fates, check_start
 from tests.processes.flows import WORKFLOWS
+from tests.processes.shared import Shared, SharedFile
 
 PATIENCE = 60.0
 """Seconds after which a test gives up that waits for something; nothing takes so long, however busy the machine is."""
@@ -69,6 +69,10 @@ class Worker:
     def enter(self) -> "Worker":
         """Let it enter its orchestrator; it is entered when this returns."""
         self.send("enter")
+        return self.arrived()
+
+    def arrived(self) -> "Worker":
+        """It has entered when this returns, as it was told to."""
         while self.answer() != "entered":
             pass
         return self
@@ -116,6 +120,10 @@ class Worker:
         self._process.kill()
         self.ended()
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def leave(self) -> int:
         """Let it leave in good order, and its exit code."""
         self._told.close()
@@ -132,26 +140,28 @@ class Worker:
 @attrs.define
 class Place:
     """
-    A store in a file, what bodies noted, and the processes on it.
+    A store, what bodies noted, and the processes on it.
 
     Attributes:
         folder: Where all of that is.
+        store: The store that the processes share; a file in the folder if no other is given.
         seen: What was noted and has come through the pipe.
     """
 
     folder: Path
+    store: Shared = attrs.field()
     seen: list[Noted] = attrs.field(factory=list)
     _begun: list["subprocess.Popen[bytes]"] = attrs.field(factory=list)
     _pipe: tuple[int, int] = attrs.field(factory=os.pipe)
     _rest: bytes = b""
 
-    @property
-    def path(self) -> Path:
-        return self.folder / "runs.db"
+    @store.default
+    def _file(self) -> Shared:
+        return SharedFile(self.folder / "runs.db")
 
     @property
     def url(self) -> str:
-        return f"sqlite:///{self.path}"
+        return self.store.url
 
     @property
     def effects(self) -> Path:
@@ -231,7 +241,7 @@ class Place:
         """Summary and log of a run."""
 
         async def read() -> tuple[RunRecord | None, list[Event]]:
-            store = await open_sqlite(self.path)
+            store = await open_store(self.url)
             try:
                 return await store.get(run_id), await store.read(run_id)
             finally:
@@ -241,16 +251,11 @@ class Place:
         assert record is not None
         return record, log
 
-    def integrity(self) -> str:
-        """What SQLite says of the file: `ok`, or what is wrong."""
-        with closing(sqlite3.connect(self.path)) as db:
-            return str(db.execute("PRAGMA integrity_check").fetchone()[0])
-
     def check(self, run_id: str = "r") -> list[Event]:
         """The log of a run that has ended, in which all holds that must, and which its summary agrees with."""
         record, log = self.read(run_id)
         check_ended(record, log)
-        assert "ok" == self.integrity()
+        assert "ok" == self.store.integrity()
         return log
 
 

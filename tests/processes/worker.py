@@ -10,15 +10,16 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 
-from orchwf import Orchestrator, RunExistsError
+from orchwf import Orchestrator, RunExistsError, StoreError
 from orchwf.core.events import Event, SignalReceived, StepCompleted
 from orchwf.ports import RunRecord
-from tests.processes.flows import GATES, WORKFLOWS, Order, note_heard, note_kept
+from tests.processes.flows import GATES, WORKFLOWS, Chain, Order, note_heard, note_kept
 
 
 @attrs.frozen
@@ -28,7 +29,7 @@ class Witness:
     def told(self, run: RunRecord, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, StepCompleted):
-                note_kept(run.id, event.step, event.attempt)
+                note_kept(run.id, event.step, event.item, event.attempt)
             elif isinstance(event, SignalReceived):
                 note_heard(run.id, event.signal)
 
@@ -45,12 +46,21 @@ class Commands:
 
     async def orders(self, first: int, count: int) -> int:
         """Start the orders of these numbers that are not there; how many were started here."""
-        known = {record.id for record in await self.orchestrator.list_runs(limit=count)}
+        orders = {f"r{number}": Order(number=number) for number in range(first, first + count)}
+        return await self._start_missing(orders, count)
+
+    async def chains(self, first: int, each: int, count: int) -> int:
+        """Start each so many-th of so many chains that is not there; how many were started here."""
+        return await self._start_missing({f"r{number}": Chain() for number in range(first, count, each)}, count)
+
+    async def _start_missing(self, wanted: Mapping[str, object], newest: int) -> int:
+        """Start what is not among the newest runs."""
+        known = {record.id for record in await self.orchestrator.list_runs(limit=newest)}
         started = 0
-        for number in range(first, first + count):
-            if f"r{number}" not in known:
+        for run_id, workflow in wanted.items():
+            if run_id not in known:
                 try:
-                    await self.orchestrator.start(Order(number=number), run_id=f"r{number}")
+                    await self.orchestrator.start(workflow, run_id=run_id)
                 except RunExistsError:
                     continue
                 started += 1
@@ -68,6 +78,9 @@ class Commands:
         asking = {"cancel": run.cancel, "pause": run.pause, "terminate": run.terminate}
         await asking[signal](reason)
 
+    async def send(self, run_id: str, signal: str, payload: object) -> None:
+        await (await self.orchestrator.get(run_id)).send(signal, payload)
+
     async def listed(self, status: str) -> dict[str, str]:
         """Run id -> its error, of the runs with this status."""
         return {record.id: record.error for record in await self.orchestrator.list_runs(status=status)}
@@ -76,10 +89,17 @@ class Commands:
         GATES[gate].open()
 
 
-async def _lines() -> asyncio.StreamReader:
+@asynccontextmanager
+async def _told() -> AsyncIterator[asyncio.StreamReader]:
+    """What is told to this process, line by line."""
     reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    return reader
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    try:
+        yield reader
+    finally:
+        transport.close()
 
 
 async def _answer(command: Callable[..., Awaitable[object]], words: Sequence[object]) -> dict[str, object]:
@@ -91,24 +111,27 @@ async def _answer(command: Callable[..., Awaitable[object]], words: Sequence[obj
 
 
 def _say(word: object) -> None:
-    os.write(1, json.dumps(word).encode() + b"\n")
+    os.write(1, json.dumps(word, default=repr).encode() + b"\n")
 
 
 async def main(store: str, options: Mapping[str, Any]) -> None:
-    lines = await _lines()
-    _say("ready")
-    if not await lines.readline():
-        return
-    async with Orchestrator(
-        store, **{"workflows": list(WORKFLOWS.values()), "observers": [Witness()], **options}
-    ) as orchestrator:
-        _say("entered")
-        commands = Commands(orchestrator)
-        while line := await lines.readline():
-            name, *words = json.loads(line)
-            _say(await _answer(getattr(commands, name), words))
-    _say("left")
+    async with _told() as lines:
+        _say("ready")
+        if not await lines.readline():
+            return
+        async with Orchestrator(
+            store, **{"workflows": list(WORKFLOWS.values()), "observers": [Witness()], **options}
+        ) as orchestrator:
+            _say("entered")
+            commands = Commands(orchestrator)
+            while line := await lines.readline():
+                name, *words = json.loads(line)
+                _say(await _answer(getattr(commands, name), words))
+        _say("left")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
+    try:
+        asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
+    except StoreError as lost:
+        sys.exit(str(lost))

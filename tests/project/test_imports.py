@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = {"networkx", "cattrs", "aiosqlite", "rich", "cyclopts", "numpy", "pydantic", "IPython"}
+HEAVY = {"networkx", "cattrs", "aiosqlite", "rich", "cyclopts", "cronsim", "numpy", "pydantic", "IPython", "psycopg"}
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:

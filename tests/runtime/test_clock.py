@@ -7,7 +7,7 @@ import pytest
 
 from orchwf import Orchestrator, Retry, RunStatus, StepContext, make_workflow, step
 from orchwf.core.events import StepRetrying
-from orchwf.runtime.clock import SystemClock
+from orchwf.runtime.clock import SystemClock, WallClock
 from tests.runtime.flows import log_of
 
 
@@ -19,6 +19,19 @@ def test_time_never_jumps(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(time, "time", lambda: before + 86_400)
 
     assert 0 <= clock.now() - before < 60
+
+
+async def test_the_clock_on_the_wall_is_looked_at_each_time(monkeypatch: pytest.MonkeyPatch):
+    """Whoever sets it sets what time of day it is for schedules; what is due is called soon."""
+    clock, called = WallClock(), asyncio.Event()
+    before = clock.now()
+
+    monkeypatch.setattr(time, "time", lambda: before + 86_400)
+    clock.call_at(before + 3600, called.set)
+    clock.call_at(before + 86_400 + 3600, pytest.fail)()
+    await called.wait()
+
+    assert before + 86_400 == clock.now()
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 86_400.0])

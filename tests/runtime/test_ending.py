@@ -11,7 +11,7 @@ import pytest
 from orchwf import Orchestrator, RunInterruptedError, RunStatus, StepContext, UsageError, make_workflow, step
 from orchwf.core.events import RunResumed
 from orchwf.runtime import attempt
-from orchwf.runtime.interrupts import listening
+from orchwf.runtime.interrupts import end_at_once, listening
 from orchwf.stores import MemoryStore
 from tests.runtime.flows import Gate, log_of
 
@@ -224,3 +224,56 @@ async def test_signals_are_for_the_main_thread():
 
     assert [0] == heard
     assert before is signal.getsignal(signal.SIGTERM)
+
+
+class Ended(BaseException):
+    """Stands for the end of the process, with its exit code."""
+
+
+@pytest.fixture
+def ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would end the process raises `Ended` instead."""
+
+    def end(code: int) -> None:
+        raise Ended(code)
+
+    monkeypatch.setattr("orchwf.runtime.interrupts.os._exit", end)
+
+
+@pytest.mark.usefixtures("ending")
+async def test_a_second_signal_ends_at_once(capfd: pytest.CaptureFixture[str]):
+    """Whatever goes on, with the code of that signal; and what was said it would say is on standard error."""
+    with listening([signal.SIGINT, signal.SIGTERM], "! all is kept") as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        first = interrupt.exit_code
+        with pytest.raises(Ended) as caught:
+            signal.raise_signal(signal.SIGTERM)
+        await interrupt.asked.wait()
+
+    assert (130, (143,)) == (first, caught.value.args)
+    assert "\n! all is kept\n" == capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("ending")
+def test_a_terminal_gets_its_cursor_back(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """It may be hidden while a run is shown."""
+    monkeypatch.setattr("orchwf.runtime.interrupts.os.isatty", lambda descriptor: descriptor == 2)
+
+    with pytest.raises(Ended, match="130"):
+        end_at_once(130, "words")
+
+    assert "\x1b[?25h\nwords\n" == capfd.readouterr().err
+
+
+async def test_a_handler_that_python_knows_nothing_of_becomes_the_default(monkeypatch: pytest.MonkeyPatch):
+    """One that other code than Python set cannot be put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("orchwf.runtime.interrupts.signal.getsignal", lambda number: None)
+
+    with listening([signal.SIGTERM], "words"):
+        pass
+    monkeypatch.undo()
+    after = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+    assert signal.SIG_DFL is after

@@ -259,6 +259,7 @@ async def test_invariant_11_a_step_sees_its_declared_dependencies_only():
     assert {"a": [1], "changes": None} == seen
 
 
+@pytest.mark.slow
 async def test_a_long_chain_and_a_wide_fan_in():
     """10,000 steps in a row and 2,000 into one, without recursion."""
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchwf import Orchestrator, RunStatus, UsageError, WorkflowChangedError, make_workflow, step
+from orchwf.ports import Renewal
 from orchwf.stores import MemoryStore
 from tests.runtime.flows import Gate
 
@@ -17,9 +18,9 @@ class Counting(MemoryStore):
         super().__init__()
         self.looked: asyncio.Queue[None] = asyncio.Queue()
 
-    async def owners(self) -> dict[str | None, bool]:
+    async def renew(self, owner: str, lease: float, *, near: str | None = None) -> Renewal:
         self.looked.put_nowait(None)
-        return await super().owners()
+        return await super().renew(owner, lease, near=near)
 
 
 def chain(gate: Gate) -> type:

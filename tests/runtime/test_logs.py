@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import orchwf
-from orchwf import Orchestrator, Retry, Skip, StepContext, make_workflow, step
+from orchwf import Cache, Orchestrator, Retry, Skip, StepContext, make_workflow, signal, sleep, step, subflow, workflow
+from orchwf.testing import TestOrchestrator
 from tests.runtime.flows import log_of
+from tests.slowness import without_slowness
 
 LOGGER = logging.getLogger("orchwf")
 
@@ -64,6 +66,21 @@ async def test_every_event_is_one_line(caplog: pytest.LogCaptureFixture):
     assert "secret output" not in everything
 
 
+async def test_a_hit_is_told(caplog: pytest.LogCaptureFixture):
+    """With the run that computed the output, and the key; not with the output."""
+    caplog.set_level(logging.INFO, "orchwf")
+    made = make_workflow("Kept", {"a": step(cache=Cache())(lambda: "the secret output")})
+
+    async with Orchestrator("memory:") as orchestrator:
+        for run_id in ("one", "two"):
+            await orchestrator.run(made(), run_id=run_id)
+
+    (hit,) = [vars(record) for record in caplog.records if record.getMessage() == "cache.hit"]
+    assert ("two", "a", 0, "one") == tuple(hit[name] for name in ("run_id", "step", "attempt", "cached_from"))
+    assert 64 == len(hit["key"])
+    assert "secret output" not in str(hit)
+
+
 async def test_reasons_are_told(caplog: pytest.LogCaptureFixture):
     """Of a cancellation, of what was skipped, and of a resume."""
     caplog.set_level(logging.INFO, "orchwf")
@@ -113,7 +130,7 @@ except orchwf.RunFailed:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert ("", "") == (done.stdout, done.stderr)
+    assert ("", "") == (done.stdout, without_slowness(done.stderr))
 
 
 def run_with(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, **options: object) -> list[str]:
@@ -148,3 +165,46 @@ def test_an_unknown_level_is_refused():
         orchwf.configure_logging(level="loud")
     with pytest.raises(orchwf.OrchwfError, match="not None"):
         orchwf.configure_logging(level=None)  # type: ignore[arg-type]
+
+
+async def test_items_are_told_apart(caplog: pytest.LogCaptureFixture):
+    """Which item it was is bound to what happened to it, and to nothing else; what a step waits for is told, too."""
+    caplog.set_level(logging.INFO, "orchwf")
+
+    @workflow
+    class Child:
+        @step
+        def work(self) -> int:
+            return 1
+
+    @workflow
+    class Flow:
+        @step
+        def files(self) -> list[int]:
+            return [10, 20]
+
+        @step
+        def parse(self, file: int = files.each) -> int:
+            return file
+
+        rest = sleep(0.25)
+        paid = signal(int)
+
+        @subflow
+        def ship(self) -> Child:
+            return Child()
+
+    async with TestOrchestrator() as orchestrator:
+        run = await orchestrator.start(Flow(), run_id="r")
+        await run.send(Flow.paid, 1)
+        await run.wait()
+
+    lines = [vars(record) for record in caplog.records if vars(record).get("run_id") == "r"]
+    parsed = [(line["msg"], line.get("item")) for line in lines if line.get("step") == "parse"]
+    assert {("step.started", None), ("step.expanded", None), ("step.completed", None)} < set(parsed)
+    assert {("step.started", 0), ("step.started", 1), ("step.completed", 0), ("step.completed", 1)} < set(parsed)
+    told = {line["msg"]: line for line in lines}
+    assert (2, "r/ship") == (told["step.expanded"]["count"], told["child.started"]["child"])
+    assert {"rest": 0.25} == {
+        line["step"]: line["delay"] for line in lines if line["msg"] == "timer.set" and line["step"] == "rest"
+    }

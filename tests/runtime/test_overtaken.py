@@ -1,14 +1,17 @@
 """Runs that are taken up a moment too late: somebody else was faster, or the orchestrator closes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from orchwf import Orchestrator, RunInterruptedError, RunStatus, UsageError, make_workflow, step
-from orchwf.errors import NotResumableError
+from orchwf.errors import NotResumableError, RunExistsError
+from orchwf.ports import Append, Message, Taken, Wanted
+from orchwf.runtime.keeper import Look
 from orchwf.stores import MemoryStore
+from orchwf.testing import FakeClock, Recorder
 from tests.runtime.flows import Gate, kinds_of
 
 Meanwhile = Callable[[], Awaitable[object]]
@@ -20,6 +23,12 @@ class Slow(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.before_claim: list[Meanwhile] = []
+        self.before_take: list[Meanwhile] = []
+
+    async def take(self, owner: str, wanted: Wanted) -> Taken:
+        if self.before_take:
+            await self.before_take.pop()()
+        return await super().take(owner, wanted)
 
     async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
         if owner is not None and self.before_claim:
@@ -101,7 +110,7 @@ async def test_an_orphan_that_is_found_while_the_orchestrator_closes_is_left(cap
     await abandoned_run(store)
 
     orchestrator = Orchestrator(store, workflows=[flow()])
-    store.before_claim.append(orchestrator.shutdown)
+    store.before_take.append(orchestrator.shutdown)
     async with asyncio.timeout(10), orchestrator:
         pass
     record = await store.get("r")
@@ -173,3 +182,66 @@ async def test_whoever_waits_for_a_run_that_pauses_while_the_orchestrator_closes
         result = await waiting
 
     assert (RunStatus.PAUSED, "enough") == (result.status, result.error)
+
+
+async def test_a_run_that_ends_while_the_lease_runs_out_is_not_lost():
+    """Its last append lets go of it: nobody has taken it, and all are told of its end."""
+    recorder = Recorder()
+
+    class Waking(FakeClock):
+        """The clock of a machine that was suspended: no timer has fired yet."""
+
+        slept = 0.0
+
+        def now(self) -> float:
+            return super().now() + self.slept
+
+    clock = Waking()
+
+    class Suspended(MemoryStore):
+        """A machine is suspended while the end of a run is written."""
+
+        async def append(self, appends: Sequence[Append]) -> list[Exception | None]:
+            outcomes = await super().append(appends)
+            if any(each.releases for each in appends):
+                clock.slept = 3600.0
+            return outcomes
+
+    async with Orchestrator(Suspended(), clock=clock, observers=[recorder]) as orchestrator:
+        result = await orchestrator.run(flow()(), run_id="r")
+
+    assert RunStatus.COMPLETED is result.status
+    assert "run.completed" == recorder.events[-1].kind
+
+
+async def test_a_run_that_is_taken_up_while_one_of_its_id_is_started_here():
+    """Whoever starts it is told that it is there; it is given back, and taken up after a while."""
+    asked = asyncio.Event()
+
+    class Reading(MemoryStore):
+        """A store in which somebody starts a run of the same id while its log is read."""
+
+        starting: "asyncio.Task[Any] | None" = None
+
+        async def inbox(self, owner: str) -> list[Message]:
+            if asked.is_set() and self.starting is None:
+                self.starting = asyncio.create_task(orchestrator.start(flow()(), run_id="r"))
+                while "r" not in orchestrator._runs.engine.executions:  # noqa: ASYNC110 - it is known nowhere else
+                    await asyncio.sleep(0)
+            return await super().inbox(owner)
+
+    store, clock = Reading(), FakeClock()
+    async with Orchestrator(store, workflows=[flow()], clock=clock) as orchestrator:
+        other = MemoryStore()
+        await abandoned_run(other)
+        store._runs["r"] = other._runs["r"]
+        asked.set()
+        orchestrator._keeper._look(*Look)
+        await clock.advance(1)
+        assert store.starting is not None
+        with pytest.raises(RunExistsError):
+            await store.starting
+        await clock.advance(20)
+        result = await (await orchestrator.get("r")).result()
+
+    assert RunStatus.COMPLETED is result.status

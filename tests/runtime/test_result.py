@@ -110,7 +110,7 @@ async def test_a_run_in_the_middle():
     async with Orchestrator("memory:") as orchestrator:
         run = await orchestrator.start(make_workflow("Waits", [waits])(), run_id="r")
         await gate.came.get()
-        result = await run._result(await run._runs.record(run.id))
+        result = await run._result(await run._ledger.record(run.id))
         gate.open()
 
     assert (RunStatus.RUNNING, None, None) == (result.status, result.duration, result.steps["waits"].duration)

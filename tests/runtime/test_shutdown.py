@@ -1,6 +1,8 @@
 """Orchestrators that are shut down: by a call, and by signals."""
 
+import asyncio
 import signal
+import time
 from types import FrameType
 
 import pytest
@@ -46,3 +48,21 @@ async def test_a_signal_shuts_down():
         signal.signal(signal.SIGTERM, before)
 
     assert [signal.SIGTERM] == told
+
+
+async def test_a_shutdown_ends_with_the_last_of_what_runs():
+    """Nobody waits for what is left of the grace."""
+    gate = Gate()
+    flow = make_workflow("Waits", {"waits": step(gate.pass_through)})
+    began = time.monotonic()
+    async with Orchestrator("memory:", grace=60) as orchestrator:
+        run = await orchestrator.start(flow())
+        await gate.came.get()
+        closing = asyncio.create_task(orchestrator.shutdown())
+        await asyncio.sleep(0)
+        gate.open()
+        await closing
+        result = await run.wait()
+
+    assert "completed" == result.status
+    assert time.monotonic() - began < 30

@@ -1,7 +1,7 @@
 """Runs that are paused, terminated, cancelled, resumed with answers, and forked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -25,12 +25,14 @@ from orchwf import (
     UsageError,
     make_workflow,
     step,
+    subflow,
     workflow,
 )
 from orchwf.core.events import RunResumed
 from orchwf.errors import ConflictError
 from orchwf.ports import Append
 from orchwf.runtime.clock import SystemClock
+from orchwf.runtime.keeper import Look
 from orchwf.stores import MemoryStore
 from tests.runtime.flows import Gate, kinds_of, log_of
 
@@ -362,6 +364,43 @@ async def test_a_failed_step_can_be_skipped_or_given_its_value():
     assert 42 == result[Fails.b]
 
 
+async def test_a_value_is_what_the_step_gives():
+    """Else the steps after it would fail, and nobody could take it back."""
+
+    @workflow
+    class Child:
+        @step
+        def a(self) -> int:
+            raise NonRetryable("never")
+
+    @workflow(fail_fast=False)
+    class Fails:
+        @step
+        def a(self) -> list[int]:
+            raise NonRetryable("never")
+
+        @subflow
+        def child(self) -> Child:
+            return Child()
+
+        @step
+        def b(self, item: int = a.each) -> int:
+            return item + 1
+
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(Fails(), run_id="r")
+        await run.wait()
+        with pytest.raises(
+            UsageError, match=r"step 'a' of run 'r' gives list\[int\], not 41 \(int\): nothing is resumed"
+        ):
+            await orchestrator.resume("r", values={Fails.a: 41})
+        with pytest.raises(UsageError, match=r"step 'child' gives what a run of its own gives, .* resume 'r/child'"):
+            await orchestrator.resume("r", values={"a": [41], "child": 7})
+        result = await (await orchestrator.resume("r", values={"a": [41]}, skip="child")).result()
+
+    assert [42] == result["b"]
+
+
 async def test_a_step_without_attempts_left_waits_for_somebody():
     """Resumed, it is tried again; what runs beside it ends."""
     broken = [True]
@@ -382,6 +421,57 @@ async def test_a_step_without_attempts_left_waits_for_somebody():
 
     assert (RunStatus.PAUSED, "fragile has no attempts left: ConnectionError: down") == (paused.status, paused.error)
     assert {"fragile": 1, "b": 1} == dict(result.outputs)
+
+
+async def charged_per_item(store: MemoryStore, calls: list[str], gate: Gate) -> type:
+    """A run whose process died while two of three items were in flight, each of which may run only once."""
+
+    @workflow
+    class Charges:
+        @step
+        def load(self) -> list[str]:
+            return ["a", "b", "c"]
+
+        @step(delivery="at_most_once", max_parallel=2)
+        async def charge(self, order: str = load.each) -> str:
+            calls.append(order)
+            if order != "a":
+                await gate.pass_through()
+            return order.upper()
+
+        @step
+        def tell(self, charged: Sequence[str | None] = charge.all) -> list[str | None]:
+            return list(charged)
+
+    async with Orchestrator(store, grace=0) as orchestrator:
+        await orchestrator.start(Charges(), run_id="r")
+        for _ in range(2):
+            await gate.came.get()
+    return Charges
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "calls"),
+    [
+        ({"rerun": "charge"}, ["A", "B", "C"], ["a", "b", "b", "c", "c"]),
+        ({"skip": "charge"}, ["A", None, None], ["a", "b", "c"]),
+    ],
+)
+async def test_somebody_says_what_became_of_items(answer: dict[str, Any], expected: list[str | None], calls: list[str]):
+    """All of a step of which nobody knows run again, or are skipped; it may be asked before the run is paused."""
+    store, gate, called = MemoryStore(), Gate(), list[str]()
+    flow = await charged_per_item(store, called, gate)
+    gate.open()
+
+    async with Orchestrator(store) as orchestrator:
+        with pytest.raises(UsageError, match="nobody knows whether step 'charge' of run 'r' took effect"):
+            await orchestrator.resume("r", workflow=flow)
+        with pytest.raises(UsageError, match=r"step 'charge' gives many results, .* rerun it or skip it"):
+            await orchestrator.resume("r", values={"charge": "B"})
+        result = await (await orchestrator.resume("r", **answer)).result()
+
+    assert expected == result["tell"]
+    assert calls == sorted(called)
 
 
 # Forks.
@@ -785,6 +875,46 @@ async def test_an_adopted_graph_runs_again_what_has_other_inputs():
     assert 6 == result["end"]
 
 
+async def test_an_adopted_step_that_runs_otherwise_begins_anew():
+    """A generator that is a plain function now, and a step that runs once, and no more per item."""
+    store, broken = MemoryStore(), [True]
+
+    def generate() -> Iterator[int]:
+        yield from (1, 2)
+
+    def listed() -> list[int]:
+        return [3, 4]
+
+    def double(row: int) -> int:
+        return row * 2
+
+    def doubled(rows: list[int]) -> list[int]:
+        return [row * 2 for row in rows]
+
+    def last(found: list[int]) -> list[int]:
+        if broken:
+            raise ValueError("not yet")
+        return found
+
+    def flow(rows: Any, doubles: Any, result: Any) -> type:
+        return make_workflow("Adopts", [rows, doubles, step(last, depends_on={"found": result})], on_change="adopt")
+
+    rows: Any = step(generate, name="rows")
+    doubles: Any = step(double, name="doubles", depends_on={"row": rows.each})
+    async with Orchestrator(store) as orchestrator:
+        failed = await (await orchestrator.start(flow(rows, doubles, doubles.all)(), run_id="r")).wait()
+    broken.clear()
+    later = step(listed, name="rows")
+    all_doubles = step(doubled, name="doubles", depends_on={"rows": later.result})
+
+    async with Orchestrator(store) as orchestrator:
+        adopting = flow(later, all_doubles, all_doubles.result)
+        result = await (await orchestrator.resume("r", workflow=adopting)).result()
+
+    assert [2, 4] == failed["doubles"]
+    assert [6, 8] == result["last"]
+
+
 async def test_what_runs_again_for_an_adopted_graph_reads_what_is_stored():
     """Though all that read it had completed."""
     store = MemoryStore()
@@ -832,8 +962,10 @@ async def test_a_definition_that_changed_is_told_of_once(caplog: pytest.LogCaptu
         await gate.came.get()
 
     async with Orchestrator(store, workflows=[make_workflow("Waiting", {"other": one})]) as orchestrator:
-        await orchestrator._keeper.take_up_orphans()
-        await orchestrator._keeper.take_up_orphans()
+        for _ in range(2):
+            orchestrator._keeper._refused.forget()
+            orchestrator._keeper._look(*Look)
+            await orchestrator._keeper.take_up()
 
     assert 1 == caplog.text.count("run 'r' was started with another graph")
 

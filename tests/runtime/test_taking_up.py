@@ -10,7 +10,7 @@ import pytest
 from orchwf import Orchestrator, RunStatus, UsageError, WorkflowChangedError, make_workflow, step
 from orchwf.core.events import Event
 from orchwf.errors import ConflictError, RunOwnedError, StoreError
-from orchwf.ports import Append, Message
+from orchwf.ports import Append, Message, Taken, Wanted
 from orchwf.stores import MemoryStore
 from tests.runtime.flows import Gate, kinds_of
 
@@ -96,9 +96,9 @@ async def unfinished(store: MemoryStore, *names: str) -> None:
             await gate.came.get()
 
 
-async def test_orphans_are_taken_up_on_entry_page_by_page(monkeypatch: pytest.MonkeyPatch):
+async def test_orphans_are_taken_up_on_entry_batch_by_batch(monkeypatch: pytest.MonkeyPatch):
     """All of them, however many there are."""
-    monkeypatch.setattr("orchwf.runtime.keeper._RUNS", 2)
+    monkeypatch.setattr("orchwf.runtime.keeper._AT_ONCE", 2)
     store = MemoryStore()
     await unfinished(store, "r1", "r2", "r3", "r4")
 
@@ -124,6 +124,9 @@ async def test_an_orphan_that_somebody_else_took_is_left():
     """The claim is a compare-and-set: the loser does nothing."""
 
     class Stolen(MemoryStore):
+        async def take(self, owner: str, wanted: Wanted) -> Taken:
+            return Taken([], is_all=True)
+
         async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
             return await super().claim(run_id, "elsewhere|1|x|k" if owner else None, previous=previous) and not owner
 
@@ -135,15 +138,14 @@ async def test_an_orphan_that_somebody_else_took_is_left():
             await orchestrator.resume("r1")
 
 
-async def test_a_run_that_vanishes_while_it_is_claimed():
-    """Somebody deleted it: that is what is said."""
+async def test_a_run_that_vanishes_when_it_was_taken(caplog: pytest.LogCaptureFixture):
+    """Somebody deleted it: there is nothing to warn of."""
 
     class Vanishing(MemoryStore):
-        async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
-            if owner:
-                await self.delete([run_id])
-                return False
-            return await super().claim(run_id, owner, previous=previous)
+        async def take(self, owner: str, wanted: Wanted) -> Taken:
+            taken = await super().take(owner, wanted)
+            await self.delete([record.id for record in taken.runs])
+            return taken
 
     store = Vanishing()
     await unfinished(store, "r1")
@@ -151,6 +153,8 @@ async def test_a_run_that_vanishes_while_it_is_claimed():
     async with Orchestrator(store, workflows=[flow("a")]) as orchestrator:
         with pytest.raises(UsageError, match="there is no run 'r1'"):
             await orchestrator.get("r1")
+
+    assert "" == caplog.text
 
 
 async def test_resuming_twice_at_a_time_is_one_resume():
@@ -165,6 +169,35 @@ async def test_resuming_twice_at_a_time_is_one_resume():
 
     assert 1 == kinds.count("run.resumed")
     assert 2 == kinds.count("step.started b")
+
+
+async def test_of_many_who_take_a_run_up_one_does_at_a_time():
+    """Also who comes when one has given it back and the next is at it: two of us must not take it from each other."""
+
+    class Slow(MemoryStore):
+        held = 0
+        most = 0
+
+        async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
+            self.held += 1 if owner else 0
+            self.most = max(self.most, self.held)
+            await asyncio.sleep(0)
+            self.held -= 0 if owner else 1
+            return await super().claim(run_id, owner, previous=previous)
+
+    store = Slow()
+    async with Orchestrator(store) as orchestrator:
+        await (
+            await orchestrator.start(make_workflow("Flow", [step(on_exhausted="pause")(fails)])(), run_id="r")
+        ).wait()
+        runs, record = orchestrator._runs, (await orchestrator.list_runs())[0]
+        # It is paused, so by itself it does not go on.
+        first, second = (asyncio.create_task(runs.take_up_if_possible(record)) for _ in range(2))
+        await first
+        result = await (await orchestrator.resume("r")).wait()
+        await second
+
+    assert (1, RunStatus.PAUSED) == (store.most, result.status)
 
 
 async def test_an_empty_log_is_damage():

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from orchwf.ports import Append
 from orchwf.runtime.failure import describe_error
 from orchwf.runtime.threads import Threads
 from orchwf.stores import MemoryStore
-from tests.runtime.flows import Gate, kinds_of
+from tests.runtime.flows import PATIENCE, Gate, kinds_of
 
 
 class Faulty(MemoryStore):
@@ -145,6 +146,72 @@ async def test_a_step_that_blocks_the_loop_is_named(monkeypatch: pytest.MonkeyPa
 
     assert told.messages[0].startswith("step 'blocks' of run 'r' blocks the event loop for more than 0.01 s, at ")
     assert "Make it a plain function" in told.messages[0]
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Counts how often the watchdog looks what a blocked loop stands at, which it does all the time."""
+    counted, frames = threading.Semaphore(0), sys._current_frames
+
+    def look() -> Any:
+        counted.release()
+        return frames()
+
+    monkeypatch.setattr("orchwf.runtime.watchdog._EVERY", 0.001)
+    monkeypatch.setattr("orchwf.runtime.watchdog._BLOCKED", 0.01)
+    monkeypatch.setattr("orchwf.runtime.watchdog.sys._current_frames", look)
+    return counted
+
+
+async def test_a_step_that_blocks_the_loop_for_long_is_named_once(
+    looks: threading.Semaphore, caplog: pytest.LogCaptureFixture
+):
+    """Whoever reads the log has seen it."""
+
+    async def blocks() -> None:
+        for _ in range(4):
+            assert looks.acquire(timeout=PATIENCE)
+
+    async with Orchestrator("memory:") as orchestrator:
+        await orchestrator.run(make_workflow("Blocks", {"blocks": step(blocks)})(), run_id="r")
+
+    assert 1 == caplog.text.count("step 'blocks' of run 'r' blocks the event loop")
+
+
+async def test_no_step_is_blamed_for_what_others_do_on_the_loop(
+    looks: threading.Semaphore, caplog: pytest.LogCaptureFixture
+):
+    """A step that waits meanwhile is a victim of it."""
+    gate = Gate()
+
+    async with Orchestrator("memory:") as orchestrator:
+        run = await orchestrator.start(make_workflow("Waits", {"waits": step(gate.pass_through)})())
+        await gate.came.get()
+        for _ in range(4):
+            assert looks.acquire(timeout=PATIENCE)
+        gate.open()
+        await run.result()
+
+    assert "blocks the event loop" not in caplog.text
+
+
+def test_an_orchestrator_that_nobody_closed_leaves_no_watchdog(monkeypatch: pytest.MonkeyPatch):
+    """Where its loop is closed there is nothing to watch any more."""
+    monkeypatch.setattr("orchwf.runtime.watchdog._EVERY", 0.001)
+    gate = Gate()
+    before, watchdogs = set(threading.enumerate()), list[threading.Thread]()
+
+    async def forgets() -> None:
+        orchestrator = await Orchestrator("memory:").__aenter__()
+        await orchestrator.start(make_workflow("Waits", {"waits": step(gate.pass_through)})())
+        await gate.came.get()
+        watchdogs.extend(each for each in set(threading.enumerate()) - before if each.name == "orchwf-watchdog")
+
+    asyncio.run(forgets())
+    for each in watchdogs:
+        each.join(PATIENCE)
+
+    assert [False] == [each.is_alive() for each in watchdogs]
 
 
 class Telling(logging.Handler):

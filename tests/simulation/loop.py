@@ -44,6 +44,26 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self.selector.now
 
 
+class Inline:
+    """Stands for the threads of an engine: what is to run on one runs on the loop, soon."""
+
+    def submit(self, call: Callable[[], None], then: Callable[[], None]) -> None:
+        def both() -> None:
+            call()
+            then()
+
+        asyncio.get_running_loop().call_soon(both)
+
+    def close(self) -> None:
+        pass
+
+
+async def in_line(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Stands for `asyncio.to_thread`."""
+    await asyncio.sleep(0)
+    return function(*args, **kwargs)
+
+
 class SimulatedClock:
     """What the wall clock of one process says: right, or an hour slow, or a day fast."""
 

@@ -3,19 +3,34 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from orchwf.core.events import Event
+from orchwf.core.schedules import ScheduleRecord
+from orchwf.core.slots import Answer, Slot, SlotRequest
 from orchwf.errors import StoreBusyError, StoreError
-from orchwf.ports import Append, Message, RunQuery, RunRecord, Store
+from orchwf.ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Store, Taken, Wanted
 from orchwf.stores.sqlite import SQLiteStore
 from orchwf.stores.sqlite_file import _migrate
+from tests.stores.blobs import MemoryBlobStore
 
 T = TypeVar("T")
+
+
+class Database(Store, Protocol):
+    """A store in a database, in which a simulation can look around."""
+
+    def text(self) -> str:
+        """All that is in it."""
+        ...
+
+    def view(self, name: str, columns: str, run_id: str) -> list[tuple[Any, ...]]:
+        """What a view shows of a run."""
+        ...
 
 
 class InlineConnection:
@@ -24,26 +39,34 @@ class InlineConnection:
     path = Path("simulated.db")
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self._db = sqlite3.connect(":memory:", isolation_level=None)
-        self._db.create_function("lease_clock", 0, now)
-        self._db.execute("PRAGMA foreign_keys = ON")
-        _migrate(self._db, self.path)
+        self.db = sqlite3.connect(":memory:", isolation_level=None)
+        self.db.create_function("lease_clock", 0, now)
+        self.db.execute("PRAGMA foreign_keys = ON")
+        _migrate(self.db, self.path)
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return work(self._db)
+        return work(self.db)
 
     async def close(self) -> None:
-        self._db.close()
+        self.db.close()
 
 
 class SimulatedSQLiteStore(SQLiteStore):
     """The SQLite store over such a connection; there is no file that could be replaced."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__(InlineConnection(now), "sqlite:simulated", {})  # type: ignore[arg-type]
+        connection = InlineConnection(now)
+        super().__init__(connection, "sqlite:simulated", {})  # type: ignore[arg-type]
+        self.db = connection.db
 
     def _check_identities(self) -> None:
         pass
+
+    def text(self) -> str:
+        return "\n".join(self.db.iterdump())
+
+    def view(self, name: str, columns: str, run_id: str) -> list[tuple[Any, ...]]:
+        return self.db.execute(f"SELECT {columns} FROM {name} WHERE run = ?", (run_id,)).fetchall()
 
 
 @attrs.define
@@ -75,19 +98,31 @@ class Books:
     Attributes:
         events: Run -> the events of all acknowledged appends, by their numbers.
         writers: Run -> who wrote each event.
+        written: Run -> when each event was written (simulated seconds).
+        met: Run -> the others that had not ended when it was created.
     """
 
     def __init__(self) -> None:
         self.events: dict[str, dict[int, Event]] = {}
         self.writers: dict[str, dict[int, str]] = {}
+        self.written: dict[str, dict[int, float]] = {}
+        self.met: dict[str, set[str]] = {}
+        self._open: set[str] = set()
 
     def note(self, owner: str, append: Append) -> None:
         """This append was acknowledged to this owner."""
         events, writers = self.events.setdefault(append.run_id, {}), self.writers.setdefault(append.run_id, {})
+        written = self.written.setdefault(append.run_id, {})
         for event in append.events:
             assert event.seq not in events, f"event {event.seq} of {append.run_id} was acknowledged twice"
             events[event.seq] = event
             writers[event.seq] = owner
+            written[event.seq] = asyncio.get_running_loop().time()
+        if append.create is not None:
+            self.met[append.run_id] = {*self._open}
+            self._open.add(append.run_id)
+        if append.summary is not None:
+            (self._open.discard if append.summary.status.is_final else self._open.add)(append.run_id)
 
 
 class Line:
@@ -107,12 +142,23 @@ class Line:
         self.name = name
         self.is_dead = False
         self.is_cut = False
+        # Its own chance, so that all else happens as it would without.
+        self.is_deaf = random.Random(f"{name} {draw.getstate()[1][:4]} deaf").random() < 0.3
         # Somebody has to hold what the tasks of a dead process wait for: else they are collected as garbage.
         self.never = asyncio.Event()
 
     def die(self) -> None:
         """The process is gone."""
         self.is_dead = True
+
+    async def live(self) -> None:
+        """Return; never, once the process is dead: what belongs to it does nothing any more."""
+        if self.is_dead:
+            await self.never.wait()
+
+    async def passed(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What this call of something else on this way gives."""
+        return await self._call(call)
 
     async def _call(self, call: Callable[[], Awaitable[T]], then: Callable[[T], None] = lambda _: None) -> T:
         draw, faults = self._draw, self._faults
@@ -137,8 +183,7 @@ class Line:
         await asyncio.sleep(seconds)
         if self.is_cut:
             raise StoreError("simulated: the end")
-        if self.is_dead:
-            await self.never.wait()
+        await self.live()
 
     async def append(self, appends: Sequence[Append]) -> list[Exception | None]:
         def note(outcomes: list[Exception | None]) -> None:
@@ -163,14 +208,28 @@ class Line:
     async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
         return await self._call(lambda: self._store.claim(run_id, owner, previous=previous))
 
-    async def renew(self, owner: str, lease: float) -> bool:
-        return await self._call(lambda: self._store.renew(owner, lease))
+    async def take(self, owner: str, wanted: Wanted) -> Taken:
+        return await self._call(lambda: self._store.take(owner, wanted))
+
+    async def renew(self, owner: str, lease: float, *, near: str | None = None) -> Renewal:
+        return await self._call(lambda: self._store.renew(owner, lease, near=near))
 
     async def release(self, owner: str) -> None:
         await self._call(lambda: self._store.release(owner))
 
-    async def owners(self) -> dict[str | None, bool]:
-        return await self._call(self._store.owners)
+    async def take_slots(
+        self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
+    ) -> list[Answer]:
+        return await self._call(lambda: self._store.take_slots(owner, requests, frees=frees, now=now))
+
+    async def forget_expired(self, now: float) -> int:
+        return await self._call(lambda: self._store.forget_expired(now))
+
+    async def mentioned(self, marker: str, length: int) -> set[str]:
+        return await self._call(lambda: self._store.mentioned(marker, length))
+
+    async def next_wake(self, after: float) -> float | None:
+        return await self._call(lambda: self._store.next_wake(after))
 
     async def facts(self) -> dict[str, str]:
         return await self._call(self._store.facts)
@@ -184,5 +243,61 @@ class Line:
     async def delete(self, run_ids: Sequence[str]) -> int:
         return await self._call(lambda: self._store.delete(run_ids))
 
+    async def schedules(self, name: str | None = None) -> list[ScheduleRecord]:
+        return await self._call(lambda: self._store.schedules(name))
+
+    async def put_schedule(self, schedule: ScheduleRecord) -> ScheduleRecord | None:
+        return await self._call(lambda: self._store.put_schedule(schedule))
+
+    async def delete_schedule(self, name: str) -> bool:
+        return await self._call(lambda: self._store.delete_schedule(name))
+
+    async def publish(self, definitions: Mapping[str, str]) -> None:
+        await self._call(lambda: self._store.publish(definitions))
+
+    async def published(self, workflow: str) -> str | None:
+        return await self._call(lambda: self._store.published(workflow))
+
+    async def published_names(self) -> list[str]:
+        return await self._call(self._store.published_names)
+
+    async def listen(self, heard: Callable[[Hint], None]) -> None:
+        def hear(hint: Hint) -> None:
+            if not self.is_dead and not self.is_cut:
+                heard(hint)
+
+        if not self.is_deaf:
+            await self._store.listen(hear)
+
+    async def watch(self, run_id: str) -> bool:
+        return await self._call(lambda: self._store.watch(run_id))
+
     async def close(self) -> None:
         """It is not the store's end."""
+
+
+class BlobsOnLine:
+    """The large values of one orchestrator, on the same way to them: slow, unreliable, and dead when its process is."""
+
+    url = "blobs:"
+
+    def __init__(self, blobs: MemoryBlobStore, line: Line) -> None:
+        self._blobs = blobs
+        self._line = line
+
+    async def put(self, key: str, data: bytes) -> None:
+        await self._line.passed(lambda: self._blobs.put(key, data))
+
+    async def get(self, key: str) -> bytes | None:
+        return await self._line.passed(lambda: self._blobs.get(key))
+
+    async def ages(self) -> AsyncIterator[tuple[str, float]]:
+        async for found in self._blobs.ages():
+            await self._line.live()
+            yield found
+
+    async def delete(self, key: str, *, older_than: float) -> bool:
+        return await self._line.passed(lambda: self._blobs.delete(key, older_than=older_than))
+
+    async def close(self) -> None:
+        """It is not their end."""

@@ -1,19 +1,68 @@
 """What every store must do: the tests of a store are a subclass with a fixture `store`."""
 
 import asyncio
-from typing import Any
+import math
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
 
+import attrs
 import pytest
 
 from orchwf.core import events as ev
 from orchwf.core.events import EVENT_TYPES
+from orchwf.core.schedules import Phase
 from orchwf.core.state import RunStatus
-from orchwf.errors import ConflictError, RunExistsError, RunNotFoundError, StoreError
-from orchwf.ports import Append, Message, RunQuery, Store, Summary
+from orchwf.errors import ConflictError, RunEndedError, RunExistsError, RunNotFoundError, StoreError
+from orchwf.ports import Append, Hint, HintKind, Message, RunQuery, Store, Summary, Wanted
 
-from .samples import ALL_KINDS, NOW, completed, creation, ended, more, received, record, started, written
+from .samples import ALL_KINDS, NOW, completed, creation, ended, more, received, record, schedule, started, written
 
+ENDS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 ODD_TEXTS = ["naïve – 注文 🛒", 'it\'s "quoted"; DROP TABLE runs;--', "two\nlines\t\\", "%_*?[a]", " ", "x" * 5_000]
+
+
+class Ears:
+    """Listens to a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._hints: asyncio.Queue[Hint] = asyncio.Queue()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        """Listen in this block."""
+        listening = asyncio.create_task(self._store.listen(self._hints.put_nowait))
+        try:
+            assert Hint(HintKind.BEGUN) == await self._hints.get()
+            yield self
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def next(self) -> Hint:
+        """The next hint."""
+        return await self._hints.get()
+
+    async def heard(self) -> list[Hint]:
+        """What was told since the last time."""
+        # What is told comes in order: so nothing is missed that comes before this.
+        await self._store.put_schedule(schedule(f"mark {secrets.token_hex(4)}"))
+        hints = []
+        while (hint := await self.next()) != Hint(HintKind.SCHEDULE):
+            hints.append(hint)
+        return hints
+
+
+async def owners(store: Store) -> dict[str, str | None]:
+    """Run -> who owns it."""
+    return {run.id: run.owner for run in await store.runs(RunQuery())}
+
+
+async def taken_ids(store: Store, wanted: Wanted) -> list[str]:
+    """The runs that `me` gets of those that it wants."""
+    return [run.id for run in (await store.take("me", wanted)).runs]
 
 
 class StoreContract:
@@ -425,7 +474,7 @@ class StoreContract:
 
         owners = {run.id: run.owner for run in await store.runs(RunQuery())}
         assert {"A1": None, "A2": None, "A3": "you"} == owners
-        assert not await store.renew("me", 60)
+        assert not (await store.renew("me", 60)).was_live
 
     async def test_of_many_claims_one_wins(self, store: Store):
         """Also if they come at once."""
@@ -434,6 +483,341 @@ class StoreContract:
         claims = await asyncio.gather(*(store.claim("A1", f"owner {n}", previous=None) for n in range(20)))
 
         assert 1 == sum(claims)
+
+    # Taking
+
+    @pytest.mark.parametrize("limit", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20])
+    async def test_workflows_have_turns(self, store: Store, limit: int):
+        """The oldest run of each, then the next one of each: a long row keeps no short one waiting."""
+        rows = {"A": ["a1", "a2", "a3", "a4", "a5"], "B": ["b1", "b2"], "C": [], "D": ["d1"]}
+        for name, ids in rows.items():
+            await written(store, *(creation(each, workflow=name) for each in ids))
+
+        taken, is_all = attrs.astuple(
+            await store.take("me", Wanted(awake=["B", "C", "A", "D"], limit=limit)), recurse=False
+        )
+
+        in_turn = ["b1", "a1", "d1", "b2", "a2", "a3", "a4", "a5"][:limit]
+        assert sorted(in_turn) == [run.id for run in taken]
+        assert (limit > 8) is is_all
+        assert {*in_turn} == {run.id for run in await store.runs(RunQuery(owners=["me"]))}
+
+    async def test_what_is_taken_is_given_as_it_was(self, store: Store):
+        """By age, with the owner before: so it can be given back."""
+        await store.renew("him", 60)
+        await written(store, creation("A2", owner="you", tags={"k": "v"}), creation("A1"), creation("A3", owner="him"))
+
+        taken = list((await store.take("me", Wanted(awake=["Orders"], limit=9))).runs)
+
+        assert [record("A2", owner="you", tags={"k": "v"}, number=1), record("A1", number=2)] == taken
+        assert [True, False] == [run.has_lapsed for run in taken]
+        assert {"A1": "me", "A2": "me", "A3": "him"} == await owners(store)
+
+    async def test_only_what_nobody_executes_is_taken(self, store: Store):
+        """Nor what is of another workflow, does not go on by itself, or is not wanted; and never one's own."""
+        await written(
+            store,
+            creation("mine", owner="me"),
+            creation("his", owner="him"),
+            creation("hers", owner="her"),
+            creation("left"),
+            creation("not that"),
+            creation("other", workflow="Refunds"),
+            creation("asleep", wake_at=NOW),
+            creation("later", status=RunStatus.SCHEDULED, wake_at=NOW),
+            creation("paused", status=RunStatus.PAUSED),
+            creation("ended", status=RunStatus.COMPLETED),
+        )
+        for living in ("him", "her"):
+            await store.renew(living, 60)
+
+        one, two, none = [
+            await taken_ids(store, Wanted(awake=["Orders"], gone=gone, but=["not that"], limit=9))
+            for gone in ([], ["her", "nobody"], [])
+        ]
+
+        assert (["left"], ["hers"], []) == (one, two, none)
+
+    async def test_what_was_left_comes_before_what_was_never_begun(self, store: Store):
+        """Its owner is gone: others have waited for it for longer."""
+        await written(store, creation("new"), creation("left", owner="you"))
+
+        taken = [await taken_ids(store, Wanted(awake=["Orders"], limit=1)) for _ in range(3)]
+
+        assert [["left"], ["new"], []] == taken
+
+    async def test_what_sleeps_is_taken_when_it_is_due_or_called(self, store: Store):
+        """What is due first comes first, then what fell asleep in the future, then what was said something."""
+        await store.renew("him", 60)
+        await written(
+            store,
+            creation("called", wake_at=math.inf),
+            creation("silent", wake_at=math.inf),
+            creation("begins later", status=RunStatus.SCHEDULED, wake_at=NOW + 1),
+            creation("second", wake_at=NOW),
+            creation("first", status=RunStatus.SCHEDULED, wake_at=NOW - 1),
+            creation("set back", wake_at=NOW + 5, slept_at=NOW + 1),
+            creation("his", owner="him", wake_at=NOW),
+            creation("yours", owner="you", wake_at=NOW + 5, slept_at=NOW + 2),
+            creation("other", workflow="Refunds", wake_at=NOW),
+            creation("awake"),
+        )
+        for each in ("called", "first", "awake", "begins later"):
+            await store.send(Message(run_id=each, id="m", signal="paid"))
+
+        taken = [await taken_ids(store, Wanted(asleep=["Orders"], due_by=NOW, limit=1)) for _ in range(7)]
+
+        order = ["first", "second", "set back", "yours", "called"]
+        assert [*([each] for each in order), [], []] == taken
+
+    async def test_what_is_awake_comes_first(self, store: Store):
+        """And no more is taken than is wanted of both together."""
+        await written(
+            store, *(creation(f"A{number}", wake_at=NOW) for number in range(3)), creation("B"), creation("C")
+        )
+        wanted = Wanted(awake=["Orders"], asleep=["Orders"], due_by=NOW, limit=3)
+
+        taken = [await taken_ids(store, wanted) for _ in range(3)]
+
+        assert [["A0", "B", "C"], ["A1", "A2"], []] == taken
+
+    async def test_no_run_is_taken_twice(self, store: Store):
+        """However many take at once; and among them they take all."""
+        await written(store, *(creation(f"A{number}", workflow=f"W{number % 3}") for number in range(40)))
+        wanted = Wanted(awake=["W0", "W1", "W2"], limit=7)
+
+        async def take(owner: str) -> list[str]:
+            await store.renew(owner, 3600)
+            taken: list[str] = []
+            is_all = False
+            while not is_all:
+                found = await store.take(owner, wanted)
+                taken += [run.id for run in found.runs]
+                is_all = found.is_all
+            return taken
+
+        each = await asyncio.gather(*(take(f"owner {number}") for number in range(6)))
+
+        assert sorted(f"A{number}" for number in range(40)) == sorted(run_id for taken in each for run_id in taken)
+
+    # Leases
+
+    async def test_a_renewal_tells_who_is_gone(self, store: Store):
+        """Of whom runs are left that have not ended; and who lives, of those that are asked for."""
+        for name, status in (("gone", RunStatus.RUNNING), ("done", RunStatus.COMPLETED), ("late", RunStatus.SCHEDULED)):
+            await store.renew(name, 60)
+            await written(store, creation(f"{name}'s", owner=name, status=status))
+        for name in ("gone", "done", "late"):
+            await store.renew(name, 1e-6)
+        await store.renew("here/you", 60)
+        await store.renew("there/her", 60)
+
+        first = await store.renew("here/me", 60, near="here/")
+        again = await store.renew("here/me", 60)
+
+        assert (False, ("gone", "late"), ("here/you",)) == (first.was_live, first.lapsed, first.near)
+        assert (True, ("gone", "late"), ()) == (again.was_live, again.lapsed, again.near)
+
+    # Sleep
+
+    @pytest.mark.parametrize("wake_at", [NOW + 60, math.inf, 0.0])
+    async def test_a_run_can_be_created_asleep(self, store: Store, wake_at: float):
+        """Until when stands in its summary; nobody owns it."""
+        await written(store, creation("A1", status=RunStatus.SCHEDULED, wake_at=wake_at))
+
+        assert record(number=1, status=RunStatus.SCHEDULED, wake_at=wake_at) == await store.get("A1")
+
+    async def test_a_run_falls_asleep_and_wakes_with_what_is_written(self, store: Store):
+        """Its owner lets go of it in the same append; a conflict changes nothing."""
+        await written(store, creation("A1", owner="me"))
+        asleep = Summary(status=RunStatus.RUNNING, fingerprint="f1", wake_at=NOW + 60)
+        awake = Summary(status=RunStatus.RUNNING, fingerprint="f1")
+
+        [conflict] = await store.append(
+            [Append(run_id="A1", expected=1, events=[started(2)], summary=asleep, releases=True)]
+        )
+        before = await store.get("A1")
+        await written(
+            store, Append(run_id="A1", expected=0, owner="me", events=[started(1)], summary=asleep, releases=True)
+        )
+        sleeping = await store.get("A1")
+        await store.claim("A1", "you", previous=None)
+        await written(store, Append(run_id="A1", expected=1, owner="you", events=[completed(2)], summary=awake))
+
+        assert isinstance(conflict, ConflictError)
+        assert record(number=1, owner="me") == before
+        assert record(number=1, wake_at=NOW + 60) == sleeping
+        assert record(number=1, owner="you") == await store.get("A1")
+
+    async def test_when_the_next_run_wakes(self, store: Store):
+        """The first one later than an instant; infinity if only messages wake those that sleep, None if none does."""
+        none = await store.next_wake(-1.0)
+        await written(store, creation("A1"), creation("A2", wake_at=math.inf))
+        only_messages = await store.next_wake(NOW)
+        await written(
+            store, creation("A3", wake_at=NOW + 5), creation("A4", status=RunStatus.SCHEDULED, wake_at=NOW + 2)
+        )
+
+        assert (None, math.inf) == (none, only_messages)
+        wakes = [await store.next_wake(after) for after in (-1.0, NOW, NOW + 2, NOW + 4.9, NOW + 5, math.inf)]
+        assert [NOW + 2, NOW + 2, NOW + 5, NOW + 5, math.inf, None] == wakes
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            (RunQuery(is_asleep=True), "5432"),
+            (RunQuery(is_asleep=False), "10"),
+            (RunQuery(due_by=NOW), ""),
+            (RunQuery(due_by=NOW + 2), "2"),
+            (RunQuery(due_by=NOW + 10), "532"),
+            (RunQuery(due_by=math.inf), "5432"),
+            (RunQuery(due_by=NOW + 10, statuses=[RunStatus.RUNNING]), "32"),
+            (RunQuery(due_by=NOW + 10, limit=1), "5"),
+            (RunQuery(due_by=NOW + 10, before=5), "32"),
+            (RunQuery(has_mail=True), "40"),
+            (RunQuery(has_mail=False), "5321"),
+            (RunQuery(is_asleep=True, has_mail=True), "4"),
+            (RunQuery(is_asleep=True, has_mail=True, statuses=[RunStatus.RUNNING, RunStatus.SCHEDULED]), "4"),
+            (RunQuery(is_asleep=False, has_mail=True, workflow="Orders"), "0"),
+            (RunQuery(statuses=[RunStatus.SCHEDULED], asked=["cancel"]), ""),
+        ],
+        ids=str,
+    )  # fmt: skip
+    async def test_runs_are_found_by_their_sleep(self, store: Store, query: RunQuery, expected: str):
+        """Those that sleep, those that are due, and those to which something was said."""
+        wakes = [None, None, NOW + 2, NOW + 5, math.inf, NOW + 7]
+        await written(
+            store,
+            *(
+                creation(
+                    f"R{number}", wake_at=at, owner=None,
+                    status=RunStatus.SCHEDULED if number == 5 else RunStatus.RUNNING,
+                )
+                for number, at in enumerate(wakes)
+            ),
+        )  # fmt: skip
+        for run_id in ("R0", "R3", "R4"):
+            await store.send(Message(run_id=run_id, id="m", signal="paid"))
+        await written(store, more("R3", received(1, "m", "paid")))
+
+        assert [f"R{digit}" for digit in expected] == [run.id for run in await store.runs(query)]
+
+    # Items
+
+    async def test_events_of_items_come_back_with_them(self, store: Store):
+        """Of steps and of compensations; 0 is an item, and none is none."""
+        log: list[ev.Event] = [
+            ev.StepExpanded(seq=1, at=NOW, step="pack", attempt=1, count=3),
+            *(ev.StepStarted(seq=2 + item, at=NOW, step="pack", attempt=1, item=item) for item in range(3)),
+            ev.StepHeartbeat(seq=5, at=NOW, step="pack", attempt=1, item=0, progress="1"),
+            ev.StepCompleted(seq=6, at=NOW, step="pack", attempt=1, item=0, output="7"),
+            ev.ChildStarted(seq=7, at=NOW, step="pack", attempt=1, item=1, child="A1/pack/1"),
+            ev.StepCompleted(seq=8, at=NOW, step="pack", attempt=1, output="@items"),
+            ev.CompensationStarted(seq=9, at=NOW, step="pack", attempt=1, item=2),
+            ev.CompensationCompleted(seq=10, at=NOW, step="pack", attempt=1, item=2),
+            ev.StepStarted(seq=11, at=NOW, step="pack", attempt=1, item=10_000_000),
+        ]
+
+        await written(store, creation("A1", *log))
+
+        assert log == await store.read("A1")
+
+    # Messages that are written with events
+
+    async def test_what_a_run_says_is_written_with_its_events(self, store: Store):
+        """In the order in which it is said, beside what others have sent."""
+        await written(store, creation("A1", owner="me"), creation("A2", owner="you"))
+        sent = Message(run_id="A2", id="sent", signal="cancel")
+        said = [Message(run_id="A2", id=f"said {n}", signal="child", payload=f'{{"n":{n}}}') for n in range(3)]
+
+        await store.send(sent)
+        await written(store, Append(run_id="A1", expected=0, events=[started(1)], messages=said))
+
+        assert [sent, *said] == await store.inbox("you")
+        assert [started(1)] == await store.read("A1")
+
+    async def test_nothing_is_said_by_an_append_that_is_refused(self, store: Store):
+        """Nor by one that cannot be stored."""
+        await written(store, creation("A1", started(1)), creation("A2", owner="you"))
+        message = Message(run_id="A2", id="m", signal="child")
+        bad: dict[str, Any] = {"metadata": {"x": object()}}
+
+        outcomes = await store.append(
+            [
+                Append(run_id="A1", expected=0, events=[started(1)], messages=[message]),
+                Append(run_id="nobody", expected=0, events=[started(1)], messages=[message]),
+                Append(run_id="B1", expected=0, events=[], create=record("B1", **bad), messages=[message]),
+            ]
+        )
+
+        assert [ConflictError, RunNotFoundError, StoreError] == [type(outcome) for outcome in outcomes]
+        assert [] == await store.inbox("you")
+
+    async def test_what_is_said_to_a_run_that_there_is_not_or_that_has_ended_is_not_kept(self, store: Store):
+        """It is no error: whoever says it cannot know."""
+        await written(store, creation("A1"), *(creation(str(end), status=end, owner="me") for end in ENDS))
+        messages = [Message(run_id=run_id, id="m", signal="cancel") for run_id in ("nobody", *ENDS)]
+
+        await written(store, Append(run_id="A1", expected=0, events=[started(1)], messages=messages))
+        await written(store, creation("nobody", owner="me"))
+
+        assert [] == await store.inbox("me")
+
+    async def test_what_is_said_counts_after_all_that_is_written_with_it(self, store: Store):
+        """A run that the same call creates hears it, one that the same call lets end does not, whatever their order."""
+        end = Summary(status=RunStatus.COMPLETED, fingerprint="f1", ended_at=NOW)
+        await written(store, creation("A1"), creation("old", owner="me"), creation("older", owner="me"))
+        messages = [Message(run_id=run_id, id="m", signal="child") for run_id in ("new", "newer", "old", "older")]
+
+        await written(
+            store,
+            creation("newer", owner="me"),
+            Append(run_id="older", expected=0, events=[], summary=end),
+            Append(run_id="A1", expected=0, events=[started(1)], messages=messages),
+            creation("new", owner="me"),
+            Append(run_id="old", expected=0, events=[], summary=end),
+        )
+
+        assert ["new", "newer"] == [message.run_id for message in await store.inbox("me")]
+
+    async def test_what_is_said_twice_is_heard_once(self, store: Store):
+        """Also if it was folded meanwhile."""
+        await written(store, creation("A1"), creation("A2", owner="you"))
+        message = Message(run_id="A2", id="m", signal="child")
+
+        await written(store, Append(run_id="A1", expected=0, events=[started(1)], messages=[message, message]))
+        once = await store.inbox("you")
+        await written(store, more("A2", received(1, "m", "child")))
+        await written(store, Append(run_id="A1", expected=1, events=[completed(2)], messages=[message]))
+
+        assert [message] == once
+        assert [] == await store.inbox("you")
+
+    async def test_a_run_may_be_said_what_the_same_call_folds(self, store: Store):
+        """Folded it is, and stays so."""
+        await written(store, creation("A1"), creation("A2", owner="you"))
+        message = Message(run_id="A2", id="m", signal="child")
+
+        await written(
+            store,
+            Append(run_id="A1", expected=0, events=[started(1)], messages=[message]),
+            more("A2", received(1, "m", "child")),
+        )
+
+        assert [] == await store.inbox("you")
+
+    async def test_nothing_can_be_sent_to_a_run_that_has_ended(self, store: Store):
+        """Whoever sends is told, and nothing is kept; what was sent before waits on."""
+        await written(store, creation("A1", owner="me"))
+        before = Message(run_id="A1", id="before", signal="paid")
+        await store.send(before)
+        end = Summary(status=RunStatus.FAILED, fingerprint="f1", ended_at=NOW)
+        await written(store, more("A1", ended(1, ""), summary=end))
+
+        with pytest.raises(RunEndedError, match="run 'A1' is failed"):
+            await store.send(Message(run_id="A1", id="after", signal="paid"))
+
+        assert [before] == await store.inbox("me")
 
     # Messages
 
@@ -508,6 +892,118 @@ class StoreContract:
         with pytest.raises(RunNotFoundError, match="'nobody'"):
             await store.send(Message(run_id="nobody", id="m", signal="cancel"))
 
+    # Schedules
+
+    async def test_a_schedule_comes_back_as_it_was_put(self, store: Store):
+        """With all that is known of it, whatever its texts are; and by its name alone."""
+        full = schedule(
+            "naïve – 注文", inputs='{"a":"\\u0000 🛒"}', catchup=3600.0, jitter=0.5, phase=Phase.WAITING,
+            is_paused=True, last_at=NOW, last_run="r", skipped_at=NOW + 1, skipped="missed",
+            asked={"x@1": NOW, "y": NOW + 2.5},
+        )  # fmt: skip
+
+        stored = await store.put_schedule(full)
+        other = await store.put_schedule(schedule("b"))
+
+        assert stored is not None
+        assert full == attrs.evolve(stored, revision=0)
+        assert [other, stored] == await store.schedules()
+        assert [stored] == await store.schedules("naïve – 注文")
+        assert [] == await store.schedules("nobody")
+
+    async def test_a_schedule_is_put_in_the_place_of_what_was_read(self, store: Store):
+        """A compare-and-set: whoever read it before somebody else changed it writes nothing."""
+        first = await store.put_schedule(schedule("a"))
+        assert first is not None
+
+        second = await store.put_schedule(attrs.evolve(first, next_at=NOW + 60))
+        stale = await store.put_schedule(attrs.evolve(first, next_at=NOW + 90))
+        again = await store.put_schedule(schedule("a"))
+
+        assert second is not None
+        assert (None, None) == (stale, again)
+        assert [second] == await store.schedules()
+        assert 0 < first.revision < second.revision
+
+    async def test_of_many_that_change_a_schedule_one_does(self, store: Store):
+        """At the same time."""
+        first = await store.put_schedule(schedule("a"))
+        assert first is not None
+
+        changed = [attrs.evolve(first, next_at=NOW + number) for number in range(10)]
+        outcomes = await asyncio.gather(*(store.put_schedule(each) for each in changed))
+
+        (winner,) = [outcome for outcome in outcomes if outcome is not None]
+        assert [winner] == await store.schedules()
+
+    async def test_a_deleted_schedule_is_not_brought_back(self, store: Store):
+        """By somebody who has read it before; nor is one of the same name taken for it."""
+        first = await store.put_schedule(schedule("a"))
+        assert first is not None
+
+        assert await store.delete_schedule("a")
+        assert not await store.delete_schedule("a")
+        assert await store.put_schedule(first) is None
+        second = await store.put_schedule(schedule("a"))
+
+        assert second is not None
+        assert first.revision != second.revision
+        assert await store.put_schedule(first) is None
+        assert [second] == await store.schedules()
+
+    async def test_what_a_schedule_was_asked_for_is_copied(self, store: Store):
+        """What the caller does with it later changes nothing."""
+        asked = {"r": NOW}
+        await store.put_schedule(schedule("a", asked=asked))
+        asked.clear()
+
+        assert [{"r": NOW}] == [each.asked for each in await store.schedules()]
+
+    # Definitions that were published
+
+    async def test_a_published_definition_takes_the_place_of_the_one_before(self, store: Store):
+        """By the name of its workflow; no run goes with it, and none is needed."""
+        await store.publish({"naïve – 注文": '{"a":"\\u0000 🛒"}', "Other": "{}"})
+        await store.publish({"Other": '{"version":"2"}'})
+        await store.publish({})
+
+        assert '{"a":"\\u0000 🛒"}' == await store.published("naïve – 注文")
+        assert '{"version":"2"}' == await store.published("Other")
+        assert await store.published("nobody") is None
+        assert ["Other", "naïve – 注文"] == await store.published_names()
+        assert await store.definition("Other") is None
+
+    async def test_what_is_published_outlives_runs(self, store: Store):
+        """A definition of a run goes with the last one; what can be started by its name does not."""
+        await store.publish({"Orders": '{"name":"Orders"}'})
+        await written(store, attrs.evolve(creation("A1", started(1)), definition=lambda: '{"name":"Orders"}'))
+
+        await store.delete(["A1"])
+
+        assert await store.definition("f1") is None
+        assert '{"name":"Orders"}' == await store.published("Orders")
+
+    async def test_many_publish_the_same_at_once(self, store: Store):
+        """As when many workers begin together."""
+        names = [f"W{number}" for number in range(20)]
+
+        await asyncio.gather(*(store.publish(dict.fromkeys(names[turn:] + names[:turn], "{}")) for turn in range(9)))
+
+        assert sorted(names) == await store.published_names()
+
+    async def test_a_run_is_let_go_of_by_an_append_without_events(self, store: Store):
+        """As when its owner is told to end and nothing of the run is in flight."""
+        await written(store, creation("A1", started(1), owner="me"))
+
+        (first,) = await store.append([Append(run_id="A1", expected=1, owner="me", events=[], releases=True)])
+        (second,) = await store.append([Append(run_id="A1", expected=1, owner="me", events=[], releases=True)])
+
+        assert first is None
+        assert isinstance(second, ConflictError)
+        run = await store.get("A1")
+        assert run is not None
+        assert (None, RunStatus.RUNNING) == (run.owner, run.status)
+
     # Deleting and closing
 
     async def test_a_deleted_run_leaves_nothing_behind(self, store: Store):
@@ -542,6 +1038,164 @@ class StoreContract:
         await store.close()
         await store.close()
 
-        for call in (store.get("A1"), store.append([creation("A2")]), store.runs(RunQuery()), store.inbox("me")):
+        for call in (store.get("A1"), store.append([creation("A2")]), store.runs(RunQuery()), store.inbox("me"),
+                     store.schedules(), store.put_schedule(schedule("a")), store.delete_schedule("a"),
+                     store.publish({"W": "{}"}), store.published("W"), store.published_names()):  # fmt: skip
             with pytest.raises(StoreError, match="closed"):
                 await call
+
+
+Open = Callable[[], Awaitable[Store]]
+"""Opens a store, which is closed after the test."""
+
+
+class SharedContract:
+    """The fixture `opened` of a subclass opens one more store with each call, at a place where at first nothing is."""
+
+    async def test_two_processes_fence_each_other(self, opened: Open):
+        """Whoever appends second to one place gets the conflict."""
+        one, other = await opened(), await opened()
+        await written(one, creation("A1"))
+
+        for seq in range(1, 21):
+            first, second = (one, other) if seq % 2 else (other, one)
+            await written(first, more("A1", started(seq, f"by {seq % 2}")))
+            [outcome] = await second.append([more("A1", started(seq, "late"))])
+            assert isinstance(outcome, ConflictError)
+
+        assert [started(seq, f"by {seq % 2}") for seq in range(1, 21)] == await one.read("A1")
+
+    async def test_many_open_a_new_one_at_once(self, opened: Open):
+        """One makes it, the others wait for that, and all can write."""
+        stores = await asyncio.gather(*(opened() for _ in range(8)))
+
+        await asyncio.gather(*(written(store, creation(f"R{number}")) for number, store in enumerate(stores)))
+
+        assert {f"R{number}" for number in range(8)} == {run.id for run in await stores[0].runs(RunQuery())}
+
+    async def test_a_listing_shows_all_that_was_there_when_it_began(self, opened: Open):
+        """In whatever order others commit what they create meanwhile."""
+        one, other = await opened(), await opened()
+        await written(one, *(creation(f"R{number}") for number in range(20)))
+
+        listed: list[str] = []
+        query = RunQuery(limit=3)
+        while page := await one.runs(query):
+            await asyncio.gather(*(written(each, creation(f"{len(listed)}{each is one}")) for each in (one, other)))
+            listed += [run.id for run in page]
+            query = attrs.evolve(query, before=page[-1].number)
+
+        assert [f"R{number}" for number in reversed(range(20))] == [each for each in listed if each.startswith("R")]
+
+
+class HintContract:
+    """What every store does that tells others what is written. A subclass gives the fixtures `store` and `ears`."""
+
+    async def test_what_waits_for_somebody_is_told(self, store: Store, ears: Ears):
+        """A run without an owner, or let go of by any way; nothing is told of what somebody executes, or what rests."""
+        await written(store, creation("mine", owner="me"), creation("paused", status=RunStatus.PAUSED))
+        silence = await ears.heard()
+        await written(store, creation("A1"))
+        created = await ears.heard()
+        await store.claim("A1", "me", previous=None)
+        await store.claim("A1", None, previous="me")
+        given_back = await ears.heard()
+        await store.claim("paused", "me", previous=None)
+        await store.claim("paused", None, previous="me")
+        rests = await ears.heard()
+        await written(store, Append(run_id="mine", expected=0, events=[], owner="me", releases=True))
+        let_go = await ears.heard()
+        await store.claim("mine", "me", previous=None)
+        await store.release("me")
+        released = await ears.heard()
+        await store.renew("me", 0)
+        given_up = await ears.heard()
+
+        free = [Hint(HintKind.FREE)]
+        assert ([], free, free, []) == (silence, created, given_back, rests)
+        assert (free, free, free) == (let_go, released, given_up)
+
+    async def test_when_what_sleeps_goes_on_is_told(self, store: Store, ears: Ears):
+        """Of several that fall asleep at once the first one; also if it is only let go of."""
+        asleep = Summary(status=RunStatus.RUNNING, fingerprint="f1", wake_at=NOW + 60)
+        await written(store, creation("A1", owner="me"), creation("A2", owner="me", wake_at=NOW + 7.5))
+        await written(store, creation("A3", status=RunStatus.SCHEDULED, wake_at=math.inf))
+        created = await ears.heard()
+        await written(
+            store, Append(run_id="A1", expected=0, owner="me", events=[started(1)], summary=asleep, releases=True)
+        )
+        fallen = await ears.heard()
+        await store.claim("A2", None, previous="me")
+        let_go = await ears.heard()
+
+        expected = [[Hint(HintKind.ASLEEP, at=at)] for at in (math.inf, NOW + 60, NOW + 7.5)]
+        assert expected == [created, fallen, let_go]
+
+    async def test_what_is_said_to_a_run_is_told(self, store: Store, ears: Ears):
+        """To whom belongs the run; also if it is said with an append; not what was said before."""
+        await written(store, creation("A1", owner="me"), creation("A2", wake_at=math.inf))
+        await ears.heard()
+        for run_id in ("A1", "A2", "A1"):
+            await store.send(Message(run_id=run_id, id="m", signal="hello"))
+        sent = await ears.heard()
+        told = Message(run_id="A1", id="n", signal="child")
+        await written(store, attrs.evolve(more("A2", started(1)), messages=[told]))
+        with_append = await ears.heard()
+
+        mine, nobodys = Hint(HintKind.MESSAGE, "A1", "me"), Hint(HintKind.MESSAGE, "A2")
+        assert [mine, nobodys] == sent[:2]
+        assert [mine] == with_append
+
+    @pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.PAUSED])
+    async def test_that_a_run_rests_is_told_if_somebody_watches_it(self, store: Store, ears: Ears, status: RunStatus):
+        """Once: who goes on to wait says so again."""
+        await written(store, creation("A1", owner="me"), creation("A2", owner="me"))
+        is_watched = [await store.watch("A1"), await store.watch("A1"), await store.watch("nobody")]
+        rests = Summary(status=status, fingerprint="f1")
+        runs = Summary(status=RunStatus.RUNNING, fingerprint="f1")
+        await ears.heard()
+        heard = []
+        for number, summary in enumerate((runs, rests, rests)):
+            await written(
+                store,
+                *(
+                    Append(run_id=run_id, expected=number, events=[started(number + 1)], summary=summary)
+                    for run_id in ("A1", "A2")
+                ),
+            )
+            heard.append(await ears.heard())
+
+        assert [True, True, False] == is_watched
+        assert [[], [Hint(HintKind.RESTS, "A1")], []] == heard
+        assert not await store.watch("A1")
+
+    async def test_that_a_run_is_deleted_is_told_to_who_watches_it(self, store: Store, ears: Ears):
+        """There is nothing to wait for any more."""
+        await written(store, creation("A1", owner="me"), creation("A2", owner="me"))
+        await store.watch("A2")
+
+        await store.delete(["A1", "A2"])
+
+        assert [Hint(HintKind.RESTS, "A2")] == await ears.heard()
+
+    async def test_a_changed_schedule_is_told(self, store: Store, ears: Ears):
+        """Whoever changed it; but not that somebody could not."""
+        made = await store.put_schedule(schedule("a"))
+        refused = await store.put_schedule(schedule("a"))
+        await store.delete_schedule("a")
+        await store.delete_schedule("a")
+        await written(store, creation("A1"))
+        heard = [await ears.next() for _ in range(3)]
+
+        assert made is not None
+        assert refused is None
+        assert [Hint(HintKind.SCHEDULE), Hint(HintKind.SCHEDULE), Hint(HintKind.FREE)] == heard
+
+    async def test_nothing_is_told_of_what_is_refused(self, store: Store, ears: Ears):
+        """Nor of a message to nobody."""
+        await written(store, creation("A1", owner="me"))
+        await store.append([creation("A1"), Append(run_id="A1", expected=7, events=[], releases=True)])
+        with pytest.raises(RunNotFoundError):
+            await store.send(Message(run_id="A2", id="m", signal="hello"))
+
+        assert [] == await ears.heard()

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+
 from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo, Event
+from orchwf.core.schedules import Overlap, ScheduleRecord
 from orchwf.core.state import RunStatus
 from orchwf.ports import Append, RunRecord, Store, Summary
 
@@ -33,6 +36,16 @@ def creation(
 ) -> Append:
     """The append that creates a run."""
     return Append(run_id=run_id, expected=0, events=events, create=record(run_id, **changes), definition=definition)
+
+
+def schedule(name: str, **changes: object) -> ScheduleRecord:
+    """A schedule, as it is before it is stored."""
+    made = ScheduleRecord(
+        name=name, workflow="Orders", version="1", entrypoint="shop:Orders", inputs='{"order_id":"A1"}',
+        cron="0 6 * * *", tz="Europe/Berlin", overlap=Overlap.QUEUE, catchup=None, jitter=0.0, created_at=NOW,
+        next_at=NOW + 60.25,
+    )  # fmt: skip
+    return attrs.evolve(made, **changes)  # type: ignore[arg-type]
 
 
 def more(run_id: str, *events: Event, summary: Summary | None = None) -> Append:
@@ -79,10 +92,17 @@ ALL_KINDS: tuple[Event, ...] = (
     ev.CompensationFailed(seq=16, at=NOW + 14, step="risk", attempt=1, error=ERROR, delay=0.5, due_at=NOW + 14.5),
     ev.CompensationCompleted(seq=17, at=NOW + 15, step="risk", attempt=2),
     ev.RunCancelled(seq=18, at=NOW + 16, reason="enough", compensation="done"),
+    ev.StepExpanded(seq=19, at=NOW + 17, step="pack", attempt=1, count=2, keys=("a", "b")),
+    ev.StepCompleted(seq=20, at=NOW + 18, step="pack", attempt=1, item=1, output="7"),
+    ev.TimerSet(seq=21, at=NOW + 19, step="pause", due_at=NOW + 79, delay=60.0),
+    ev.TimerFired(seq=22, at=NOW + 79, step="pause"),
+    ev.ChildStarted(seq=23, at=NOW + 80, step="ship", attempt=1, child="A1/ship", workflow="Shipping", inputs="{}"),
+    ev.CacheHit(seq=24, at=NOW + 81, step="risk", key="k", run="R0"),
 )
 """One event of each kind; as a log it is nonsense, which no store notices."""
 
 
 async def written(store: Store, *appends: Append) -> None:
     """Append these, and see that all are written."""
-    assert [None] * len(appends) == await store.append(appends)
+    outcomes = await store.append(appends)
+    assert [None] * len(appends) == outcomes, outcomes

@@ -1,10 +1,12 @@
 """The store in memory."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from orchwf.stores import MemoryStore
 
-from .contract import StoreContract
+from .contract import Ears, HintContract, StoreContract
 from .samples import creation, written
 
 
@@ -14,6 +16,19 @@ class TestMemoryStore(StoreContract):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
+
+
+class TestMemoryHints(HintContract):
+    """It tells what is written."""
+
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore()
+
+    @pytest.fixture
+    async def ears(self, store: MemoryStore) -> AsyncIterator[Ears]:
+        async with Ears(store).open() as ears:
+            yield ears
 
 
 async def test_two_stores_share_nothing():

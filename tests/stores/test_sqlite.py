@@ -5,17 +5,19 @@ import collections
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import attrs
 import pytest
 
 from orchwf.core.events import Event, StepCompleted, StepStarted
-from orchwf.errors import ConflictError, StoreError
+from orchwf.errors import StoreError
 from orchwf.ports import Message, RunQuery
 from orchwf.stores.sqlite import SQLiteStore, open_sqlite
+from tests.slowness import without_slowness
 
-from .contract import StoreContract
+from .contract import Open, SharedContract, StoreContract
 from .samples import ALL_KINDS, creation, more, record, started, written
 
 
@@ -27,6 +29,21 @@ class TestSQLiteStore(StoreContract):
         store = await open_sqlite(tmp_path / "orders.db", durability="process")
         yield store
         await store.close()
+
+
+class TestSharedFile(SharedContract):
+    """Processes share it."""
+
+    @pytest.fixture
+    async def opened(self, tmp_path: Path) -> AsyncIterator[Open]:
+        async with AsyncExitStack() as stack:
+
+            async def one() -> SQLiteStore:
+                store = await open_sqlite(tmp_path / "orders.db", durability="process")
+                stack.push_async_callback(store.close)
+                return store
+
+            yield one
 
 
 async def test_everything_is_there_after_opening_again(tmp_path: Path):
@@ -59,33 +76,6 @@ async def test_only_a_part_of_large_outputs_is_held_at_once(tmp_path: Path):
     assert log[: len(page)] == page
     assert 16 <= len(page) < 250
     await store.close()
-
-
-async def test_two_processes_fence_each_other(tmp_path: Path):
-    """Of two connections to one file, whoever appends second to one place gets the conflict."""
-    one, other = await open_sqlite(tmp_path / "orders.db"), await open_sqlite(tmp_path / "orders.db")
-    await written(one, creation("A1"))
-
-    for seq in range(1, 21):
-        first, second = (one, other) if seq % 2 else (other, one)
-        await written(first, more("A1", started(seq, f"by {seq % 2}")))
-        [outcome] = await second.append([more("A1", started(seq, "late"))])
-        assert isinstance(outcome, ConflictError)
-
-    assert [f"by {seq % 2}" for seq in range(1, 21)] == [event.step for event in await one.read("A1")]  # type: ignore[attr-defined]
-    await one.close()
-    await other.close()
-
-
-async def test_many_open_a_new_file_at_once(tmp_path: Path):
-    """One makes the schema, the others wait for it, and all can write."""
-    stores = await asyncio.gather(*(open_sqlite(tmp_path / "orders.db", durability="process") for _ in range(8)))
-
-    await asyncio.gather(*(written(store, creation(f"R{number}")) for number, store in enumerate(stores)))
-
-    assert 8 == len(await stores[0].runs(RunQuery()))
-    for store in stores:
-        await store.close()
 
 
 async def test_a_batch_is_one_transaction(tmp_path: Path):
@@ -225,7 +215,7 @@ asyncio.run(main())
 
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert (0, "", "") == (ended.returncode, ended.stdout, ended.stderr)
+    assert (0, "", "") == (ended.returncode, ended.stdout, without_slowness(ended.stderr))
 
 
 async def test_opening_can_be_cancelled_at_any_moment(tmp_path: Path):
@@ -246,3 +236,14 @@ async def test_opening_can_be_cancelled_at_any_moment(tmp_path: Path):
     await store.close()
 
     assert opened < 60
+
+
+async def test_nothing_is_told(tmp_path: Path):
+    """Whoever listens learns that at once, and looks for himself: that is cheap here."""
+    store = await open_sqlite(tmp_path / "orders.db")
+    await written(store, creation("A1"))
+
+    await store.listen(lambda hint: pytest.fail(str(hint)))
+
+    assert not await store.watch("A1")
+    await store.close()

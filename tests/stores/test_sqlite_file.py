@@ -173,7 +173,9 @@ async def test_damage_that_shows_later_is_a_clear_error(tmp_path: Path):
     path = tmp_path / "orders.db"
     await make_store(path)
     content = bytearray(path.read_bytes())
-    content[len(content) // 2 :] = b"\xa5" * (len(content) - len(content) // 2)
+    # Before that is the schema, which is read when the store is opened.
+    whole = len(content) * 3 // 4
+    content[whole:] = b"\xa5" * (len(content) - whole)
     path.write_bytes(content)
     store = await open_sqlite(path)
 

@@ -7,8 +7,10 @@ import pytest
 
 from orchwf.core.state import RunStatus
 from orchwf.ports import RunQuery
+from orchwf.stores.records import after_all_with
 from orchwf.stores.sqlite import SQLiteStore, open_sqlite
-from orchwf.stores.sqlite_query import _INBOX, _READ, _after_all_with, selects
+from orchwf.stores.sqlite_query import _INBOX, _NEXT_WAKE, _READ, selects
+from orchwf.stores.sqlite_take import _AWAKE, _CALLED, _DUE, _GONE, _SET_BACK
 
 from .samples import NOW
 
@@ -92,6 +94,61 @@ async def test_a_run_is_read_by_its_index(store: SQLiteStore):
     assert all("SCAN" not in step and "TEMP B-TREE" not in step for step in steps)
 
 
+async def test_what_is_due_is_found_among_many_that_sleep(store: SQLiteStore):
+    """Whether its time has come, or the clock was set back since it fell asleep: there is an index for each."""
+    [(sql, values)] = selects(RunQuery(due_by=NOW))
+
+    steps = await plan(store, sql, list(values))
+
+    assert "SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)" == steps[0]
+    assert "SEARCH runs USING COVERING INDEX runs_asleep (wake_at<?)" in steps
+    assert any(step.startswith("SEARCH runs USING") and "runs_asleep_since (slept_at>?)" in step for step in steps)
+    assert all("SCAN runs" not in step for step in steps)
+
+
+async def test_what_was_said_something_is_found_among_many_that_sleep(store: SQLiteStore):
+    """By the few messages that wait."""
+    [(sql, values)] = selects(RunQuery(statuses=[RunStatus.RUNNING], is_asleep=True, has_mail=True))
+
+    steps = await plan(store, sql, list(values))
+
+    assert "SEARCH runs USING INDEX runs_by_status (status=? AND rowid=?)" == steps[0]
+    assert "SCAN inbox USING INDEX inbox_waiting" in steps
+
+
+@pytest.mark.parametrize(
+    ("sql", "values", "first"),
+    [
+        (_AWAKE, [None, "w"], "SEARCH runs USING INDEX runs_awake (owner=?)"),
+        (_DUE, [NOW, "w"], "SEARCH runs USING INDEX runs_asleep (wake_at<?)"),
+        (_SET_BACK, [NOW, "w"], "SEARCH runs USING INDEX runs_asleep_since (slept_at>?)"),
+        (_CALLED, ["w"], "SEARCH runs USING INDEX runs_by_workflow_and_status (workflow=? AND status=? AND rowid=?)"),
+    ],
+)  # fmt: skip
+async def test_what_is_wanted_is_found_by_an_index(store: SQLiteStore, sql: str, values: list[object], first: str):
+    """Of those that run, or sleep: what has ended is not looked at, however much there is of it."""
+    steps = await plan(store, sql, values)
+
+    assert first == steps[0]
+    assert all("SCAN runs" not in step for step in steps)
+
+
+async def test_who_is_gone_is_found_by_an_index(store: SQLiteStore):
+    """From one owner to the next one, however many runs each has, and however many have ended."""
+    steps = await plan(store, _GONE, [])
+
+    looks = [step for step in steps if " runs " in step]
+    assert 2 == len(looks)
+    assert all(step.startswith("SEARCH runs USING") and "INDEX runs_awake (owner>?)" in step for step in looks)
+
+
+async def test_when_the_next_run_wakes_is_found_among_many_that_sleep(store: SQLiteStore):
+    """It is at the beginning of an index."""
+    wakes = await plan(store, _NEXT_WAKE, [NOW])
+
+    assert ["SEARCH runs USING COVERING INDEX runs_asleep (wake_at>?)"] == wakes
+
+
 async def test_an_empty_inbox_costs_nothing(store: SQLiteStore):
     """The index holds only the messages that wait: asked often, it is nearly always empty."""
     steps = await plan(store, _INBOX, ["me"])
@@ -99,7 +156,7 @@ async def test_an_empty_inbox_costs_nothing(store: SQLiteStore):
     assert ["SCAN inbox USING INDEX inbox_waiting", "SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)"] == steps
 
 
-@pytest.mark.parametrize("view", ["steps", "events"])
+@pytest.mark.parametrize("view", ["steps", "items", "events"])
 async def test_a_view_of_one_run_reads_that_run_only(store: SQLiteStore, view: str):
     """`WHERE run = ...` reaches the index of runs and the one of the log."""
     steps = await plan(store, f"SELECT * FROM {view} WHERE run = ?", ["A1"])
@@ -115,4 +172,4 @@ async def test_a_view_of_one_run_reads_that_run_only(store: SQLiteStore, view: s
 )
 def test_the_end_of_a_prefix(prefix: str, end: str | None):
     """The next code point that is text, with carry."""
-    assert end == _after_all_with(prefix)
+    assert end == after_all_with(prefix)

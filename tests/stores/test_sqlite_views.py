@@ -1,15 +1,23 @@
 """What a person sees who opens the file in SQLite's shell."""
 
+import os
+import random
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import attrs
 import pytest
 
 from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo, Event
-from orchwf.core.history import History
+from orchwf.core.history import History, StepRecord
+from orchwf.core.outcome import TakenUp
+from orchwf.core.rows import ITEMS
+from orchwf.core.state import RunStatus
 from orchwf.stores.sqlite import open_sqlite
+from tests.kernel.test_replay_items import WideStory
 
 from .samples import ERROR, NOW, completed, creation, started, written
 
@@ -23,6 +31,9 @@ async def rows(path: Path, sql: str, *logs: tuple[Event, ...]) -> list[tuple[obj
         return db.execute(sql).fetchall()
 
 
+STORIES = int(os.environ.get("ORCHWF_TEST_HISTORIES") or 150)
+"""How many random lives the views are compared with."""
+
 RUN_STARTED = ev.RunStarted(seq=1, at=NOW, workflow="Orders", version="1", fingerprint="f1", inputs="{}")
 
 
@@ -34,9 +45,9 @@ async def test_the_view_of_events_is_readable(tmp_path: Path):
 
     data = '{"workflow":"Orders","version":"1","fingerprint":"f1","inputs":"{}"}'
     assert [
-        ("A1", 1, "2026-09-21 14:13:20.250Z", "run.started", None, None, data),
-        ("A1", 2, "2026-09-21 14:13:22.250Z", "step.started", "charge", 1, None),
-        ("A1", 3, "2026-09-21 14:13:23.250Z", "step.completed", "charge", 1, '{"id":"ch_1"}'),
+        ("A1", 1, "2026-09-21 14:13:20.250Z", "run.started", None, None, None, data),
+        ("A1", 2, "2026-09-21 14:13:22.250Z", "step.started", "charge", 1, None, None),
+        ("A1", 3, "2026-09-21 14:13:23.250Z", "step.completed", "charge", 1, None, '{"id":"ch_1"}'),
     ] == seen
 
 
@@ -143,3 +154,71 @@ async def test_runs_are_kept_apart(tmp_path: Path):
     )
 
     assert [("A1", "charge", "completed"), ("A2", "charge", "running")] == seen
+
+
+def lived(seed: int) -> list[Event]:
+    """The log of a random run with items, waits and children, which somebody may have resumed when it had failed."""
+    story = WideStory(seed, resets=seed % 3 * 0.1)
+    story.live(crashes=0.1)
+    for _ in range(seed % 3):
+        run = story.machine.run
+        if run.status is not RunStatus.FAILED or run.effects.outcome == "done":
+            break
+        story.machine, story.ready = story.replayed(), []
+        story.follow(TakenUp(fingerprint="f", by_hand=True))
+        story.live(crashes=0.1)
+    return [attrs.evolve(event, at=float(round(event.at))) for event in story.log]
+
+
+def of_history(log: Sequence[Event]) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """What the views should say of the steps of a run with this log, and of their items."""
+    history = History("A1").extend(log)
+    steps = [(name, *_row(record)) for name, record in sorted(history.steps.items())]
+    items = [
+        (name, each.item, *_row(each))
+        for name, record in sorted(history.steps.items())
+        for each in record.present
+        # The others are known by their number only.
+        if each.item in record.items
+    ]
+    return steps, items
+
+
+def _row(record: StepRecord) -> tuple[object, ...]:
+    output = None if record.output == ITEMS else record.output
+    is_over = record.status.is_final
+    return (
+        str(record.status), len(record.attempts), record.started_at, record.ended_at if is_over else None,
+        output if is_over else None, record.reason or None,
+    )  # fmt: skip
+
+
+_COLUMNS = """
+    status, attempts, round((julianday(started_at) - 2440587.5) * 86400),
+    round((julianday(ended_at) - 2440587.5) * 86400), output, reason
+"""
+
+
+@pytest.mark.slow
+async def test_the_views_agree_with_the_histories_of_random_runs(tmp_path: Path):
+    """Steps and items, at every moment of their lives: also in the midst of a resume."""
+    logs: dict[str, list[Event]] = {}
+    for seed in range(STORIES):
+        log = lived(seed)
+        # All of it, and how it stood at some moment before, after the last resume for one.
+        resumes = [event.seq for event in log if isinstance(event, ev.RunResumed)]
+        ends = {len(log), random.Random(seed).randint(1, len(log)), *resumes[-1:]}
+        logs |= {f"{seed}-{end}": log[:end] for end in ends}
+    store = await open_sqlite(tmp_path / "x.db", durability="process")
+    try:
+        await written(store, *(creation(run_id, *log) for run_id, log in logs.items()))
+    finally:
+        await store.close()
+
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        for run_id, log in logs.items():
+            steps, items = of_history(log)
+            seen = db.execute(f"SELECT step, {_COLUMNS} FROM steps WHERE run = ? ORDER BY step", (run_id,))
+            assert steps == seen.fetchall(), run_id
+            seen = db.execute(f"SELECT step, item, {_COLUMNS} FROM items WHERE run = ? ORDER BY step, item", (run_id,))
+            assert items == seen.fetchall(), run_id

@@ -72,20 +72,20 @@ async def test_odd_characters_in_a_path_are_escaped(tmp_path: Path, name: str):
 
 @pytest.mark.parametrize(
     ("query", "argument", "synchronous"),
-    [("", None, 2), ("?durability=power", None, 2), ("?durability=process", None, 1), ("", "process", 1),
-     ("?durability=process", "power", 2)],
+    [("", None, "FULL"), ("?durability=power", None, "FULL"), ("?durability=process", None, "NORMAL"),
+     ("", "process", "NORMAL"), ("?durability=process", "power", "FULL")],
 )  # fmt: skip
 async def test_durability_is_an_option_of_the_url(
-    tmp_path: Path, query: str, argument: Durability | None, synchronous: int
+    tmp_path: Path, query: str, argument: Durability | None, synchronous: str
 ):
     """`power` is FULL, `process` is NORMAL; the argument counts more than the URL."""
     store = await open_store(f"sqlite:///{tmp_path}/orders.db{query}", durability=argument)
 
-    mode = await store._connection.call(lambda db: db.execute("PRAGMA synchronous").fetchone()[0])  # type: ignore[attr-defined]
+    mode = (await store.facts())["synchronous"]
     await store.close()
 
     assert synchronous == mode
-    assert (synchronous == 1) == store.url.endswith("?durability=process")
+    assert (synchronous == "NORMAL") == store.url.endswith("?durability=process")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,8 @@ async def test_durability_is_an_option_of_the_url(
         ("sqlite:///a%00b", "names no file"),
         ("sqlite:///orders.db?durability=none", "'power' or 'process', not 'none'"),
         ("sqlite:///orders.db?sync=off", "the option 'sync'"),
-        ("postgresql://me:secret@host/db", "a later release"),
+        ("postgresql:me:secret@host/db", "come two slashes"),
+        ("postgrsql://me:secret@host/db", "did you mean 'postgresql'"),
     ],
 )
 async def test_what_is_no_url_of_a_store_is_explained(url: str, hint: str):

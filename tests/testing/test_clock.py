@@ -179,6 +179,41 @@ async def test_nothing_leaps_for_what_comes_round_again_and_again():
     assert clock.now() == pytest.approx(DAY, abs=1)
 
 
+async def test_nothing_leaps_for_what_is_planned():
+    """But a leap to something else stops at each such time on its way."""
+    clock, rung, came = FakeClock(0, auto=True), asyncio.Event(), []
+
+    def come() -> None:
+        came.append(round(clock.now()))
+        clock.planned.call_at(clock.planned.now() + 3600, come)
+
+    clock.planned.call_at(3600, come)
+    await asyncio.sleep(0.01)
+    before = len(came)
+    clock.call_at(2.5 * 3600, rung.set)
+    await rung.wait()
+
+    assert 0 == before
+    assert [3600, 7200] == came
+    assert 9000 == pytest.approx(clock.now(), abs=5)
+
+
+async def test_advance_stops_at_what_is_planned():
+    """Each comes at its own time; what is set on the way as well."""
+    clock, came = FakeClock(0), []
+
+    def come() -> None:
+        came.append(clock.now())
+        clock.planned.call_at(clock.now() + 3600, come)
+
+    revoke = clock.planned.call_at(1800, lambda: came.append(-1.0))
+    clock.planned.call_at(3600, come)
+    revoke()
+    await clock.advance("1d")
+
+    assert [3600.0 * hour for hour in range(1, 25)] == came
+
+
 async def test_advance_of_automatic_time():
     """It moves on by so much at least, and leaps no further meanwhile."""
     clock, fired = FakeClock(0, auto=True), []
@@ -244,3 +279,31 @@ async def test_advance_waits_for_what_it_sets_off_but_not_for_ever():
 
     assert 1.0 == clock.now()
     assert 0.05 < time.monotonic() - began < 5
+
+
+async def test_advance_waits_as_long_as_something_happens():
+    """One thing after the other, each of which takes a while: runs of a schedule that are made up for, say."""
+    clock, left = FakeClock(0), 8
+    clock.follow(lambda: left > 0)
+
+    def happens() -> None:
+        nonlocal left
+        left -= 1
+        with clock.hold():
+            if left:
+                asyncio.get_running_loop().call_later(0.02, happens)
+
+    clock.call_at(1, happens)
+    await clock.advance(1)
+
+    assert 0 == left
+
+
+async def test_advance_waits_longer_for_those_who_end_for_sure():
+    """As long as they say that something is under way, within their patience."""
+    clock, ends_at = FakeClock(0), time.monotonic() + 0.15
+    clock.follow(lambda: time.monotonic() < ends_at, patience=5.0)
+
+    await clock.advance(1)
+
+    assert ends_at <= time.monotonic()

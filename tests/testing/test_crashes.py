@@ -24,10 +24,12 @@ from orchwf import (
     UnknownStepError,
     UsageError,
     make_workflow,
+    signal,
     step,
     workflow,
 )
 from orchwf.core import events as ev
+from orchwf.ports import Taken, Wanted
 from orchwf.stores import MemoryStore
 from orchwf.testing import (
     CrashError,
@@ -40,7 +42,7 @@ from orchwf.testing import (
     override,
     trials,
 )
-from orchwf.testing.dying import Died, Life, Log
+from orchwf.testing.dying import RUN_ID, Died, Life, Log
 from orchwf.testing.report import log_lines
 
 CALLS: Counter[str] = Counter()
@@ -235,7 +237,7 @@ def test_compensations_die_like_steps():
 
         @book.compensate
         async def cancel(self, book: str | None, *, ctx: StepContext) -> None:
-            CHARGES.pop(ctx.idempotency_key.removesuffix("/compensation"), None)
+            CHARGES.pop(ctx.step_key, None)
 
         @step
         def pay(self, book: str) -> None:
@@ -383,6 +385,11 @@ def test_a_run_that_does_not_end_at_all():
 def test_nothing_of_a_dead_process_goes_on():
     """No line of a coroutine runs after the death: not what comes next, not what is `finally`, no task it started."""
 
+    async def turns(count: int) -> None:
+        # On a busy machine the sleep may end before the death; that comes within some turns of the loop.
+        for _ in range(count):
+            await asyncio.sleep(0)
+
     @workflow
     class Watched:
         @step
@@ -392,6 +399,7 @@ def test_nothing_of_a_dead_process_goes_on():
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.child())
                     await asyncio.sleep(0.002)
+                    await turns(100)
                     EFFECTS.append("went on")
             finally:
                 EFFECTS.append("cleaned up")
@@ -399,6 +407,7 @@ def test_nothing_of_a_dead_process_goes_on():
 
         async def child(self) -> None:
             await asyncio.sleep(0.004)
+            await turns(100)
             EFFECTS.append("child")
 
         @step
@@ -540,10 +549,15 @@ def test_an_orchestrator_that_breaks_is_a_problem(monkeypatch: pytest.MonkeyPatc
     """Of the run in which it does; without any death it is raised as it is."""
     flow = chain(1, key)
 
-    async def broken(self: object, run_id: str, owner: str | None, *, previous: str | None) -> bool:
-        raise RuntimeError("broken")
+    take = MemoryStore.take
 
-    monkeypatch.setattr(MemoryStore, "claim", broken)
+    async def broken(self: MemoryStore, owner: str, wanted: Wanted) -> Taken:
+        taken = await take(self, owner, wanted)
+        if taken.runs:
+            raise RuntimeError("broken")
+        return taken
+
+    monkeypatch.setattr(MemoryStore, "take", broken)
     with pytest.raises(CrashError, match="the orchestrator raised RuntimeError: broken"):
         crash_everywhere(flow())
     monkeypatch.setattr(MemoryStore, "append", broken)
@@ -554,7 +568,7 @@ def test_an_orchestrator_that_breaks_is_a_problem(monkeypatch: pytest.MonkeyPatc
 def test_bodies_that_run_out_of_order_are_a_problem():
     """After their completion was stored, or before their start was."""
     log = Log()
-    context = StepContext(run_id="r", step="s", attempt=1)
+    context = StepContext(run_id=RUN_ID, step="s", attempt=1)
     early = log.trouble_of(context)
 
     asyncio.run(_completed(log))
@@ -740,3 +754,34 @@ def test_long_values_are_shortened():
 
     with pytest.raises(CrashError, match=r"x…; undisturbed it returned"):
         crash_everywhere(make_workflow("Long", {"grow": grow})(), reset=reset)
+
+
+@workflow
+class Invoice:
+    """Waits for its money."""
+
+    paid = signal(int, timeout="30d", default=None)
+
+    @step
+    def receipt(self, paid: int | None = paid.result) -> str:
+        return f"{paid} paid"
+
+
+@pytest.mark.parametrize(
+    ("send", "receipt"), [({Invoice.paid: 7}, "7 paid"), ({"paid": 7}, "7 paid"), (None, "None paid")]
+)
+def test_signals_are_sent(send: Any, receipt: str):
+    """Every run gets it, wherever it dies; without it thirty days pass in no time."""
+    report = crash_everywhere(Invoice(), send=send, check=lambda result: result[Invoice.receipt] == receipt)
+
+    assert report.deaths
+
+
+def test_what_cannot_be_sent_is_an_error():
+    """A signal that there is not, and a payload that it does not hold, are told before anything dies."""
+    with pytest.raises(UnknownStepError, match="Did you mean 'paid'"):
+        crash_everywhere(Invoice(), send={"payed": 7})
+    with pytest.raises(UsageError, match="signal 'paid' of Invoice holds int, not 'seven'"):
+        crash_everywhere(Invoice(), send={Invoice.paid: "seven"})
+    with pytest.raises(UsageError, match="'receipt' of Invoice is a step, not a signal"):
+        crash_everywhere(Invoice(), send={Invoice.receipt: 7})

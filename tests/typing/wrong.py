@@ -1,10 +1,11 @@
 # mypy: ignore-errors
 """Wrong uses: each line that ends in `# wrong` is an error to mypy and to pyright, and no other line is."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import orchwf
-from orchwf import Quorum, step, workflow
+from orchwf import Cache, Mutex, Orchestrator, Queue, Quorum, RunHandle, signal, sleep, step, subflow, workflow
 
 
 @workflow
@@ -44,6 +45,21 @@ class Shop:
     @step(when=book.where(lambda text: text.missing))  # wrong
     def predicate(self) -> None: ...
 
+    @step
+    def item(self, row: str = load.each) -> None: ...  # wrong
+
+    @step
+    def items(self, rows: list[str] = load.all) -> None: ...  # wrong
+
+    agreed = signal(int, timeout="1d")
+
+    @step
+    def agree(self, agreed: str = agreed.result) -> None: ...  # wrong
+
+    forever = signal(int, default=0)  # wrong
+
+    soon = sleep([1])  # wrong
+
     @book.compensate  # wrong
     def undo(self, booking: int) -> None: ...
 
@@ -65,8 +81,123 @@ class Shop:
     @step(depends_on=[3])  # wrong
     def depends(self) -> None: ...
 
+    @step(queue=3)  # wrong
+    def queue(self) -> None: ...
+
+    @step(queue=Queue("api", concurrency="4"))  # wrong
+    def concurrency(self) -> None: ...
+
+    @step(mutex=3)  # wrong
+    def mutex(self) -> None: ...
+
+    @step(cache="1d")  # wrong
+    def kept(self) -> None: ...
+
+    @step(cache=Cache(version=2))  # wrong
+    def version(self) -> None: ...
+
+    @step(mutex=Mutex("m", scope="workflow"))  # wrong
+    def scope(self) -> None: ...
+
     @step(join=Quorum("2"))  # wrong
     def quorum(self) -> None: ...
+
+
+@workflow
+class Shipping:
+    """A workflow that others start."""
+
+    @step
+    def book(self) -> int:
+        return 1
+
+
+class Receipt:
+    """What a signal holds."""
+
+
+@workflow
+class Orders:
+    """Items, signals, times, and other workflows, used wrongly."""
+
+    @step
+    def load(self) -> list[int]:
+        return [1]
+
+    @step
+    def rows(self) -> Iterator[bytes]:
+        yield b""
+
+    paid = signal(Receipt, timeout="1d", default=None)
+    answer = signal(bool)
+    late = sleep("1h")
+
+    @step
+    def item(self, row: str = load.each) -> float:  # wrong
+        return 1.0
+
+    @step
+    def item_of_generator(self, row: str = rows.each) -> None: ...  # wrong
+
+    @step
+    def all_of_generator(self, rows: list[str] = rows.result) -> None: ...  # wrong
+
+    @step
+    def price(self, row: int = load.each) -> float:
+        return 1.0
+
+    @step
+    def item_of_items(self, price: str = price.each) -> None: ...  # wrong
+
+    @step
+    def all_of_items(self, prices: list[str] = price.all) -> None: ...  # wrong
+
+    @step
+    def may_be_missing(self, receipt: Receipt = paid.result) -> None: ...  # wrong
+
+    @step
+    def nothing(self, late: int = late.result) -> None: ...  # wrong
+
+    @step(when=answer.is_("yes"))  # wrong
+    def branch(self) -> None: ...
+
+    @subflow
+    def ship(self) -> Shipping:
+        return Shipping()
+
+    @step
+    def output(self, booked: str = ship[Shipping.book].result) -> None: ...  # wrong
+
+    @step
+    def no_step(self, booked: int = ship[Shipping.books].result) -> None: ...  # wrong
+
+    @step(max_parallel="3")  # wrong
+    def parallel(self, row: int = load.each) -> None: ...
+
+    @step(until=3)  # wrong
+    def loop(self, rows: list[int] = load.result) -> list[int]:
+        return rows
+
+    @subflow(delivery="at_most_once")  # wrong
+    def once(self) -> Shipping:
+        return Shipping()
+
+    @subflow(on_parent_close="kill")  # wrong
+    def closing(self) -> Shipping:
+        return Shipping()
+
+    retried = signal(int, retries=3)  # wrong
+    never = signal(int, default=3)  # wrong
+    long = sleep("1h", timeout=3)  # wrong
+    soon = sleep(None)  # wrong
+
+
+async def sending(run: RunHandle[Orders]) -> None:
+    """A signal takes what it holds."""
+    await run.send(Orders.paid, 3)  # wrong
+    await run.send(Orders.load, [1])  # wrong
+    await run.send(Orders.answer)  # wrong
+    await run.send(3, True)  # wrong
 
 
 @workflow(verson="2")  # wrong
@@ -97,6 +228,12 @@ def direct_calls(shop: Shop) -> None:
     rows.clear()
 
 
+async def signals(run: RunHandle[Shop]) -> None:
+    """And what a signal holds."""
+    await run.send(Shop.agreed, "yes")  # wrong
+    await run.send(Shop.book, "yes")  # wrong
+
+
 def results(shop: Shop) -> None:
     """And what a run gives."""
     result = orchwf.run(shop)
@@ -104,3 +241,16 @@ def results(shop: Shop) -> None:
     text: str = result[Shop.load]  # wrong
     orchwf.run(shop, run_id=3)  # wrong
     print(number, text)
+
+
+class Misnamed:
+    """A middleware whose method has another name."""
+
+    async def around_steps(self, call: object, context: object) -> None: ...
+
+
+def accompanied(shop: Shop) -> None:
+    """What is given to an orchestrator is looked at, too."""
+    Orchestrator("memory:", middleware=[Misnamed()])  # wrong
+    Orchestrator("memory:", on_failure="mail me")  # wrong
+    orchwf.run(shop, codec="key")  # wrong

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from types import NoneType
 from typing import Any
 
+from .arrays import ARRAY_MODULES, array_leaf
 from .form import Json
 from .shapes import dumps
 
@@ -31,14 +32,18 @@ def is_large(value: object) -> bool:
     """Whether writing this value may take longer than some tenths of a millisecond. Looks at a part of it only."""
     if type(value) in _SMALL:
         return False
-    left, waiting = _MOST, [value]
+    left = _MOST
+    waiting: list[Any] = [value]
     while waiting and left > 0:
         each = waiting.pop()
-        if type(each) is dict:
-            inner: Any = each.values()
+        cls = type(each)
+        if cls is dict:
+            inner = each.values()
         elif isinstance(each, str | bytes | bytearray):
             left -= len(each) // 100
             continue
+        elif cls.__module__ in ARRAY_MODULES and array_leaf(cls) is not None:
+            return True
         else:
             inner = _inside(each)
         left -= len(inner)

@@ -1,9 +1,9 @@
 """
-Looks at rows of a SQLite store before they are believed.
+Looks at rows of a store before they are believed.
 
-SQLite keeps no checksums of what is in its tables, so a disk that errs may hand out a row that nobody wrote. What is
-neither text nor number where it should be, has another place in the log, or is no JSON, is found here; one letter for
-another within a text is not.
+SQLite keeps no checksums of what is in its tables, so a disk that errs may hand out a row that nobody wrote; and in any
+database somebody may have changed one by hand. What is neither text nor number where it should be, has another place in
+the log, or is no JSON, is found here; one letter for another within a text is not.
 """
 
 import json
@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..core.events import Row
-from .sqlite_errors import UnreadableError
 
 _LATEST = 253_370_764_800.0
 """The year 9999 (epoch seconds): later instants cannot be shown."""
+
+
+class UnreadableError(Exception):
+    """The database gives a row, and what is in it cannot be what was written there; the text says which and why."""
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def check_events(rows: Sequence[Row], first: int) -> None:
         ValueError, KeyError, TypeError: they are not.
     """
     for wanted, row in enumerate(rows, first):
-        seq, at, kind, step, attempt, data = row
+        seq, at, kind, step, attempt, item, data = row
         # Nearly all are about a step, and whole: that is seen without a call.
         is_whole = (
             seq == wanted
@@ -49,6 +52,7 @@ def check_events(rows: Sequence[Row], first: int) -> None:
             and type(step) is str
             and type(attempt) is int
             and attempt >= 0
+            and item is None
             and (data is None or type(data) is str)
         )
         if not is_whole:
@@ -56,14 +60,16 @@ def check_events(rows: Sequence[Row], first: int) -> None:
 
 
 def _check_event(row: Row, wanted: int) -> None:
-    seq, at, kind, step, attempt, data = row
+    seq, at, kind, step, attempt, item, data = row
     if seq != wanted:
         raise ValueError(f"number {seq} stands where {wanted} should")
     check_instants([at])
     if type(attempt) is not int or attempt < 0:
         raise ValueError(f"{attempt!r} is no attempt")
+    if item is not None and (type(item) is not int or item < 0):
+        raise ValueError(f"{item!r} is no item")
     check_texts([kind] if step is None else [kind, step])
-    if step is None and kind.startswith("step."):
+    if step is None and kind.startswith(("step.", "cache.")):
         raise ValueError(f"{kind} of no step")
     if data is not None:
         check_texts([data])

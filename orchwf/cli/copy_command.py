@@ -1,0 +1,111 @@
+"""`copy`: runs from one store to another."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..core.lines import Line
+from ..core.state import RunStatus
+from ..labels import visible
+from ..moving import CopyReport, copy_runs
+from ..ports import Store
+from ..runtime.copying import CopiedRun
+from ..stores.urls import without_password
+from .common import DEFAULTS, Common
+from .documents import copied_document
+from .exits import Exit
+from .finding import find_run
+from .output import Output
+from .places import opened
+
+_EACH = 1_000
+"""After how many runs is said how far it is."""
+
+
+def copy(
+    *runs: Annotated[str, Parameter(help="Which runs; otherwise all.")],
+    source: Annotated[
+        str | None, Parameter(name="--from", help="The store they are in; otherwise that of --store.")
+    ] = None,
+    target: Annotated[str, Parameter(name="--to", help="The store they are copied to; made if it is not there.")],
+    workflow: Annotated[str | None, Parameter(help="Only those of this workflow, by name.")] = None,
+    status: Annotated[list[RunStatus] | None, Parameter(negative="", help="Only runs that are so. Repeatable.")] = None,
+    move: Annotated[
+        bool, Parameter(negative="", help="Delete from the first store what is in the other.", show_default=False)
+    ] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Copy runs, with all that belongs to them, from one store to another.
+
+    orchwf copy --from sqlite:///orchwf.db --to postgresql://app@db.example/orders
+    orchwf copy --to sqlite:///failed.db --status failed
+    orchwf copy 7f3a --to sqlite:///other.db --move
+
+    A run that has not ended goes on in the other store, where it was; in the first
+    it is cancelled, or deleted with --move. One that a living process executes is
+    left alone: stop that first. What is there already is passed over, so the same
+    command goes on with what was interrupted.
+    """
+    work = _copy(common.output, source or common.place.url, target, runs, workflow=workflow, statuses=status, move=move)
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        common.output.error("interrupted: what is copied is kept, and the same command goes on from here")
+        return Exit.INTERRUPTED
+
+
+async def _copy(
+    output: Output,
+    source: str,
+    target: str,
+    runs: Sequence[str],
+    *,
+    workflow: str | None,
+    statuses: Sequence[RunStatus] | None,
+    move: bool,
+) -> int:
+    async with opened(source) as one, opened(target, must_exist=False) as other:
+        ids = await _ids(one, runs)
+        progress = _Progress(output)
+        report = await copy_runs(one, other, ids, workflow=workflow, status=statuses, move=move, tell=progress.tell)
+    if output.json:
+        output.document(copied_document(report))
+    output.lines(_summary(report, without_password(target), move=move))
+    return Exit.FAILED if report.problems else Exit.DONE
+
+
+async def _ids(store: Store, runs: Sequence[str]) -> list[str] | None:
+    return [(await find_run(store, run)).id for run in runs] or None
+
+
+class _Progress:
+    """Says how far it is now and then, and at once what is not copied."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._counts: Counter[str] = Counter()
+
+    def tell(self, copied: CopiedRun) -> None:
+        """This one is done with."""
+        self._counts[copied.outcome] += 1
+        what = f"{'schedule' if copied.is_schedule else 'run'} {visible(copied.id)}"
+        if copied.reason:
+            self._output.lines([Line(f"x {what}  not copied: {visible(copied.reason)}", "failed")])
+        elif not self._output.quiet and self._counts.total() % _EACH == 0:
+            self._output.lines([Line(f"  {self._counts.total():,} runs done with", weight="faint")])
+
+
+def _summary(report: CopyReport, target: str, *, move: bool) -> list[Line]:
+    """What became of all, and what to do about the rest."""
+    counts = [f"{report.copied:,} {'moved' if move else 'copied'}", f"{report.there:,} there already"]
+    if report.problems:
+        counts.append(f"{len(report.problems):,} not copied")
+    lines = [Line(f"{', '.join(counts)}  to {target}", "failed" if report.problems else "completed", "strong")]
+    if report.going_on:
+        verb = "goes" if report.going_on == 1 else "go"
+        lines.append(Line(f"  {report.going_on:,} that had not ended {verb} on there, as soon as a process serves it"))
+    return lines

@@ -245,19 +245,22 @@ async def test_memory_of_a_step_that_nobody_needs_any_more(tmp_path: Path):
     assert (after - before) / 1_000 <= 20
 
 
-@pytest.mark.parametrize(("knows", "bound"), [(False, 4 * 12), (True, 7 * 12)])
-async def test_statements_of_an_idle_minute(tmp_path: Path, *, knows: bool, bound: int):
+@pytest.mark.parametrize(("knows", "statements_each"), [(False, 2), (True, 7)])
+async def test_statements_of_an_idle_minute(tmp_path: Path, *, knows: bool, statements_each: int):
     """The lease is renewed every five seconds, and who knows workflows looks whether any run was left, or sleeps."""
     clock = FakeClock()
     store = await open_sqlite(tmp_path / "a.db")
     statements = Statements(store)
     async with Orchestrator(store, workflows=[chain(1)] if knows else [], clock=clock):
+        # What the beginning asks is no part of it.
+        await clock.advance(1)
         await statements.listen()
         await clock.advance(60)
         found = statements.words.total()
     await store.close()
 
-    assert found <= bound
+    # One more than twelve: what the first of them has asked may not be answered yet when the counting begins.
+    assert found <= 13 * statements_each
 
 
 def test_values_that_are_scalars_take_a_shortcut():

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchwf import BadOptionError, UsageError
+from orchwf import BadOptionError, Orchestrator, UsageError
+from orchwf.ports import Renewal
+from orchwf.stores import MemoryStore
 from orchwf.testing import FakeClock
+from orchwf.testing.relay import Relay
 
 DAY = 86_400.0
 
@@ -299,10 +302,41 @@ async def test_advance_waits_as_long_as_something_happens():
     assert 0 == left
 
 
+class Distant(Relay):
+    """Answers after a while: longer than `advance` waits for what does not stir."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore())
+        self.answered = 0
+
+    async def renew(self, owner: str, lease: float, *, near: str | None = None) -> Renewal:
+        answer = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.15, answer.set)
+        await answer.wait()
+        renewal = await super().renew(owner, lease, near=near)
+        self.answered += 1
+        return renewal
+
+
+async def test_advance_waits_for_the_store():
+    """Whatever is asked on the way is answered at the time at which it was asked."""
+    store, clock = Distant(), FakeClock()
+    async with Orchestrator(store, clock=clock, lease=15) as orchestrator:
+        await clock.advance(1)
+        before = store.answered
+        await clock.advance(10)
+        after = store.answered
+        health = orchestrator.health()
+
+    assert 2 == after - before
+    assert health is not None
+    assert 1 == clock.now() - health.renewed_at
+
+
 async def test_advance_waits_longer_for_those_who_end_for_sure():
     """As long as they say that something is under way, within their patience."""
     clock, ends_at = FakeClock(0), time.monotonic() + 0.15
-    clock.follow(lambda: time.monotonic() < ends_at, patience=5.0)
+    clock.follow(lambda: time.monotonic() < ends_at, patience=5_000)
 
     await clock.advance(1)
 

@@ -25,7 +25,7 @@ async def open_or_empty(url: str | Store, *, codec: PayloadCodec | None = None) 
 
 class Rehearsal(Relay):
     """
-    A `Store` that reads from another one, and keeps what is written to it from that.
+    A `Store` for copying: it reads from another one, and keeps from that what whoever copies writes.
 
     It remembers which runs were created and deleted, by their ids, and nothing else of what it was told: who writes the
     rest of a log finds no trace of it. Who claims a run always gets it.

@@ -36,6 +36,7 @@ Every error that orchwf raises, in one tree.
     │   └── NotImportableError       a worker cannot import the workflow, or has other code of it than is here
     ├── StoreError               the operator: the store cannot be used
     │   ├── StoreBusyError           another process holds its lock: try again
+    │   ├── StoreNotFoundError       there is none, and it was not to be made
     │   └── ConflictError            somebody else wrote to this run: this process is not its owner
     ├── IllegalTransitionError   us: a bug in orchwf
     ├── testing.CrashError       a workflow does not survive its process (also an AssertionError)
@@ -425,6 +426,10 @@ class StoreError(OrchwfError):
 
 class StoreBusyError(StoreError):
     """Another process held the lock of the store for too long. Nothing was written; the call may be tried again."""
+
+
+class StoreNotFoundError(StoreError):
+    """There is no store where one was to be, and none was to be made."""
 
 
 class ConflictError(StoreError):

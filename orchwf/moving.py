@@ -15,12 +15,13 @@ from .runtime.copying import CopiedRun, Copying, Outcome
 from .runtime.copying_schedules import copy_schedules
 from .runtime.owner import this_process
 from .stores import open_store
+from .stores.rehearsal import Rehearsal, open_or_empty
 
 
 @attrs.frozen(kw_only=True)
 class CopyReport:
     """
-    What became of runs and schedules that were to be copied.
+    What became of runs and schedules that were to be copied, or would become of them.
 
     Attributes:
         copied: How many were.
@@ -43,6 +44,7 @@ async def copy_runs(
     workflow: str | None = None,
     status: Sequence[RunStatus] | None = None,
     move: bool = False,
+    dry_run: bool = False,
     tell: Callable[[CopiedRun], object] = lambda copied: None,
 ) -> CopyReport:
     """
@@ -60,6 +62,7 @@ async def copy_runs(
         workflow: Only runs and schedules of this workflow, by name.
         status: Only runs that are so.
         move: Whether to delete from the source what is in the target.
+        dry_run: Only tell what would become of each: both stores stay as they are, and none is made.
         tell: Is called with each run and schedule, after it is durable in the target.
 
     Raises:
@@ -70,9 +73,13 @@ async def copy_runs(
     counts: Counter[str] = Counter()
     problems: list[CopiedRun] = []
     async with AsyncExitStack() as stack:
-        one, other = [await _opened(store, stack, must_exist=store is source) for store in (source, target)]
+        one = _closed_by(stack, source, await open_store(source, must_exist=True))
+        opening = open_or_empty(target) if dry_run else open_store(target)
+        other = _closed_by(stack, target, await opening)
         if one is other or (one.url == other.url and not one.url.startswith("memory:")):
             raise UsageError(f"both stores are {one.url}: there is nothing to copy")
+        if dry_run:
+            other, one = Rehearsal(other, one), Rehearsal(one)
         async for copied in _all(one, other, run_ids, workflow, status, move=move):
             tell(copied)
             counts[copied.outcome] += 1
@@ -84,11 +91,11 @@ async def copy_runs(
     )  # fmt: skip
 
 
-async def _opened(store: str | Store, stack: AsyncExitStack, *, must_exist: bool) -> Store:
-    found = await open_store(store, must_exist=must_exist)
-    if isinstance(store, str):
-        stack.push_async_callback(found.close)
-    return found
+def _closed_by(stack: AsyncExitStack, given: str | Store, opened: Store) -> Store:
+    """The store; closed with the stack if it was opened here."""
+    if opened is not given:
+        stack.push_async_callback(opened.close)
+    return opened
 
 
 async def _all(

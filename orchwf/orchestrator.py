@@ -27,6 +27,7 @@ from .ports import (
     PayloadCodec,
     RunQuery,
     Store,
+    WatchfulClock,
 )
 from .runtime.admission import Admission
 from .runtime.answers import Answers, Named
@@ -186,7 +187,7 @@ class Orchestrator:
             if store is not self._given:
                 stack.push_async_callback(store.close)
             await stack.enter_async_context(self._group)
-            await self._open(store, stack)
+            await self._open(self._clock.watched(store) if isinstance(self._clock, WatchfulClock) else store, stack)
             self._stack = stack.pop_all()
         return self
 

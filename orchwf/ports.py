@@ -642,6 +642,15 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
+class WatchfulClock(Clock, Protocol):
+    """A clock that moves by itself, or is moved: only when nothing is under way. So it has to see what is."""
+
+    def watched(self, store: Store) -> Store:
+        """This store, for those who go by this clock."""
+        ...
+
+
 class PayloadCodec(Protocol):
     """
     Turns what users gave and what their steps returned into what is stored, and back: it encrypts or compresses.

@@ -19,7 +19,7 @@ from .documents import copied_document
 from .exits import Exit
 from .finding import find_run
 from .output import Output
-from .places import opened
+from .places import opened, opened_or_empty
 
 _EACH = 1_000
 """After how many runs is said how far it is."""
@@ -36,6 +36,9 @@ def copy(
     move: Annotated[
         bool, Parameter(negative="", help="Delete from the first store what is in the other.", show_default=False)
     ] = False,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Only tell what would become of them.", show_default=False)
+    ] = False,
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -44,13 +47,18 @@ def copy(
     orchwf copy --from sqlite:///orchwf.db --to postgresql://app@db.example/orders
     orchwf copy --to sqlite:///failed.db --status failed
     orchwf copy 7f3a --to sqlite:///other.db --move
+    orchwf copy --to sqlite:///other.db --dry-run
 
     A run that has not ended goes on in the other store, where it was; in the first
     it is cancelled, or deleted with --move. One that a living process executes is
     left alone: stop that first. What is there already is passed over, so the same
-    command goes on with what was interrupted.
+    command goes on with what was interrupted. Outputs that are kept for other runs
+    stay where they are: in the other store they are computed anew.
     """
-    work = _copy(common.output, source or common.place.url, target, runs, workflow=workflow, statuses=status, move=move)
+    work = _copy(
+        common.output, source or common.place.url, target, runs, workflow=workflow, statuses=status, move=move,
+        dry_run=dry_run,
+    )  # fmt: skip
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
@@ -67,14 +75,19 @@ async def _copy(
     workflow: str | None,
     statuses: Sequence[RunStatus] | None,
     move: bool,
+    dry_run: bool,
 ) -> int:
-    async with opened(source) as one, opened(target, must_exist=False) as other:
+    opening = opened_or_empty(target) if dry_run else opened(target, must_exist=False)
+    async with opened(source) as one, opening as other:
         ids = await _ids(one, runs)
         progress = _Progress(output)
-        report = await copy_runs(one, other, ids, workflow=workflow, status=statuses, move=move, tell=progress.tell)
+        report = await copy_runs(
+            one, other, ids, workflow=workflow, status=statuses, move=move, dry_run=dry_run, tell=progress.tell
+        )  # fmt: skip
     if output.json:
         output.document(copied_document(report))
-    output.lines(_summary(report, without_password(target), move=move))
+    done = "moved" if move else "copied"
+    output.lines(_summary(report, without_password(target), f"to be {done}" if dry_run else done))
     return Exit.FAILED if report.problems else Exit.DONE
 
 
@@ -99,9 +112,9 @@ class _Progress:
             self._output.lines([Line(f"  {self._counts.total():,} runs done with", weight="faint")])
 
 
-def _summary(report: CopyReport, target: str, *, move: bool) -> list[Line]:
-    """What became of all, and what to do about the rest."""
-    counts = [f"{report.copied:,} {'moved' if move else 'copied'}", f"{report.there:,} there already"]
+def _summary(report: CopyReport, target: str, done: str) -> list[Line]:
+    """What became of all, and what to do about the rest. `done` is what happened to those of which all is well."""
+    counts = [f"{report.copied:,} {done}", f"{report.there:,} there already"]
     if report.problems:
         counts.append(f"{len(report.problems):,} not copied")
     lines = [Line(f"{', '.join(counts)}  to {target}", "failed" if report.problems else "completed", "strong")]

@@ -83,6 +83,6 @@ def store_error(url: str, error: Exception) -> StoreError:
     return unusable(url, f"{reason} ({said})" if reason else said)
 
 
-def unusable(url: str, reason: str) -> StoreError:
+def unusable(url: str, reason: str, kind: type[StoreError] = StoreError) -> StoreError:
     """The error that says why this store cannot be used."""
-    return StoreError(f"the store {url} cannot be used: {reason}")
+    return kind(f"the store {url} cannot be used: {reason}")

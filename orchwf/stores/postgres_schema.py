@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import AsyncConnection, sql
 
-from ..errors import StoreError
+from ..errors import StoreError, StoreNotFoundError
 from .postgres_errors import unusable
 from .postgres_url import Address
 
@@ -38,7 +38,8 @@ async def prepare(connection: _Connection, address: Address, *, must_exist: bool
     Any number of processes may do so at once: one makes it, the others wait for it.
 
     Raises:
-        StoreError: what is there is not for us, or there is nothing, and that is an error.
+        StoreNotFoundError: there is nothing, and that is an error.
+        StoreError: what is there is not for us.
     """
     await _check_server(connection, address)
     async with connection.transaction():
@@ -49,6 +50,7 @@ async def prepare(connection: _Connection, address: Address, *, must_exist: bool
         raise unusable(
             address.url,
             f"there is no store in schema {address.schema!r}; see that the URL is right, or start a run there first",
+            StoreNotFoundError,
         )
     # A lock of the transaction: one of the session would get lost in a pooler.
     async with connection.transaction():

@@ -55,6 +55,6 @@ def store_error(path: Path, error: Exception) -> StoreError:
     return unusable(path, f"{reason} ({said})" if reason else said)
 
 
-def unusable(path: Path, reason: str) -> StoreError:
+def unusable(path: Path, reason: str, kind: type[StoreError] = StoreError) -> StoreError:
     """The error that says why the store in this file cannot be used."""
-    return StoreError(f"the store {path} cannot be used: {reason}")
+    return kind(f"the store {path} cannot be used: {reason}")

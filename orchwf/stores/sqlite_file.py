@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
+from ..errors import StoreNotFoundError
 from .sqlite_clock import add_clock
 from .sqlite_errors import BUSY_TIMEOUT, SQLITE_ERRORS, store_error, unusable
 
@@ -46,6 +47,7 @@ def check_file(path: Path, *, must_exist: bool) -> None:
     that this process has open already (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 
     Raises:
+        StoreNotFoundError: it is not there, and must be.
         StoreError: it cannot.
     """
     try:
@@ -56,7 +58,8 @@ def check_file(path: Path, *, must_exist: bool) -> None:
         raise unusable(path, f"it cannot be reached: {error.strerror}; give another path") from error
     if not is_there:
         if must_exist:
-            raise unusable(path, "there is no store; see that the path is right, or start a run there first")
+            reason = "there is no store; see that the path is right, or start a run there first"
+            raise unusable(path, reason, StoreNotFoundError)
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise unusable(path, f"its folder {path.parent} is read-only; make it writable for this user")
         return

@@ -54,6 +54,7 @@ async def open_store(
         blob_threshold: In bytes; a quarter of a mebibyte if nothing is said.
 
     Raises:
+        StoreNotFoundError: it must exist, and does not.
         StoreError: there is no such kind of store, or it cannot be used; or it was written with another codec.
         UsageError: the codec or the blob store is none, or was not given when the store was opened.
     """

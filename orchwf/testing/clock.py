@@ -13,7 +13,8 @@ import attrs
 
 from ..core.options import Duration, seconds
 from ..errors import UsageError
-from ..ports import Clock
+from ..ports import Clock, Store
+from .relay import Held
 
 _BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,11 +24,18 @@ _QUIET = 0.001
 _TURNS = 10
 """Turns of the loop after that in which nothing may happen: what was ready when it was over goes first."""
 
-_PATIENCE = 0.05
-"""Real seconds in which something has to happen, or `advance` takes what is under way for something that waits."""
+_PATIENCE = 50
+"""
+Looks in which something has to happen, or `advance` takes what is under way for something that waits.
 
-_LONGEST = 2.0
-"""Real seconds that `advance` gives all that it has set off to come to rest."""
+It rests for `_QUIET` before each. So on a machine that has to do with others it waits for longer, as all do there.
+"""
+
+_LONGEST = 2_000
+"""Looks that `advance` gives all that it has set off to come to rest."""
+
+LONG = 30_000
+"""Looks that it gives what comes to its end by itself, whatever a test does: an answer of a store, for one."""
 
 
 @attrs.define(eq=False)
@@ -53,8 +61,9 @@ class FakeClock:
 
     By itself it stands still, and `advance` moves it. With `auto` it flows as time does, and leaps to the next timer as
     soon as nothing real is under way: then a back-off of two days takes a millisecond, while a body that takes a real
-    second takes a second. It never leaps while a step of a `TestOrchestrator` runs, one of its store calls is in
-    flight, or somebody holds it, and only after a quiet moment of about a millisecond, in which a test may act.
+    second takes a second. It never leaps while a step of a `TestOrchestrator` runs, an orchestrator that goes by it
+    waits for its store, or somebody holds it, and only after a quiet moment of about a millisecond, in which a test may
+    act.
 
     It belongs to one event loop at a time.
 
@@ -80,7 +89,8 @@ class FakeClock:
         self._stirs = 0
         self._holds = 0
         self._is_advancing = False
-        self._busy: list[_Busy] = []
+        self._calls = 0
+        self._busy = [_Busy(lambda: self._calls > 0, LONG)]
         self.planned: Clock = _View(self, is_passed=False)
         self.aside: Clock = _View(self, is_passed=True)
 
@@ -97,8 +107,9 @@ class FakeClock:
         """
         Move time on by so much: what becomes due on the way happens in order, each at its own time.
 
-        Whatever that sets off comes to rest before time goes on, and before this returns; unless nothing happens for 50
-        real milliseconds, as a body waits for something else, say, or it goes on for two seconds.
+        Whatever that sets off comes to rest before time goes on, and before this returns. What a store is asked is
+        waited for. Otherwise it is not if nothing happens for 50 real milliseconds, as a body waits for something else,
+        say, or if it goes on for two seconds; both last longer on a machine that is busy.
 
         Raises:
             BadOptionError: this is no duration.
@@ -130,6 +141,19 @@ class FakeClock:
             self._holds -= 1
             self._stir()
 
+    def watched(self, store: Store) -> Store:
+        """This store for those who go by this clock: time does not leap while it is asked; its rates go by it, too."""
+        return Held(store, now=self.now, calling=self._call)
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            self._stir()
+
     @contextmanager
     def flowing(self) -> Iterator[None]:
         """Let time flow as it does outside, in the block, also if it stands still otherwise."""
@@ -140,12 +164,12 @@ class FakeClock:
         finally:
             self._set_flow(before)
 
-    def follow(self, is_busy: Callable[[], bool], *, patience: float = _PATIENCE) -> Callable[[], None]:
+    def follow(self, is_busy: Callable[[], bool], *, patience: int = _PATIENCE) -> Callable[[], None]:
         """
         Never leap while this says that something is under way. Returns what ends that.
 
         Args:
-            patience: Real seconds that `advance` gives it to come to rest.
+            patience: How many looks, each after a millisecond of rest, `advance` gives it to come to rest.
         """
         followed = _Busy(is_busy, patience)
         self._busy.append(followed)
@@ -236,19 +260,18 @@ class FakeClock:
 
     async def _rest(self) -> None:
         """Return when nothing happens any more, or does for too long."""
-        began = happened = now = time.monotonic()
-        while self._has_patience(now - began, now - happened):
+        looks = stood = 0
+        while self._has_patience(looks, stood):
             seen = self._stirs
             for _ in range(2 * _TURNS):
                 await asyncio.sleep(0)
             if seen == self._stirs and not self._is_held():
                 return
             await asyncio.sleep(_QUIET)
-            now = time.monotonic()
-            if seen != self._stirs:
-                happened = now
+            looks += 1
+            stood = stood + 1 if seen == self._stirs else 0
 
-    def _has_patience(self, waited: float, stood: float) -> bool:
+    def _has_patience(self, waited: int, stood: int) -> bool:
         if stood < _PATIENCE and waited < _LONGEST:
             return True
         return any(waited < each.patience and each.is_busy() for each in self._busy)
@@ -256,10 +279,10 @@ class FakeClock:
 
 @attrs.frozen(eq=False)
 class _Busy:
-    """Somebody who says whether something is under way, and for how many real seconds that is waited for."""
+    """Somebody who says whether something is under way, and for how many looks that is waited for."""
 
     is_busy: Callable[[], bool]
-    patience: float
+    patience: int
 
 
 class _View:

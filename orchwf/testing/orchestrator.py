@@ -10,12 +10,8 @@ from ..ports import AroundRun, AroundStep, Executor, Observer, PayloadCodec, Sto
 from ..runtime.hooks import Hook
 from ..runtime.runs import Runs
 from ..stores import CodedStore, MemoryStore
-from .clock import FakeClock
+from .clock import LONG, FakeClock
 from .recorder import Recorder
-from .relay import Held
-
-_PATIENCE = 2.0
-"""Real seconds that `FakeClock.advance` gives schedules to begin what is due."""
 
 
 class TestOrchestrator(Orchestrator):
@@ -80,8 +76,8 @@ class TestOrchestrator(Orchestrator):
 
     async def _open(self, store: Store, stack: AsyncExitStack) -> None:
         stack.callback(self.clock.follow(self._is_busy))
-        stack.callback(self.clock.follow(self._is_scheduling, patience=_PATIENCE))
-        await super()._open(Held(store, self.clock), stack)
+        stack.callback(self.clock.follow(self._is_scheduling, patience=LONG))
+        await super()._open(store, stack)
 
     def _is_busy(self) -> bool:
         return self._entered is not None and (self._entered.engine.is_busy or self._hooks.is_busy)

@@ -1,124 +1,39 @@
-"""Stores that stand before another one."""
+"""Stores of tests that stand before another one."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from ..core.events import Event
-from ..core.schedules import ScheduleRecord
 from ..core.slots import Answer, Slot, SlotRequest
-from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Store, Taken, Wanted
-from .clock import FakeClock
+from ..ports import Store
+from ..stores.relay import Relay
+
+__all__ = ["Held", "Relay"]
 
 T = TypeVar("T")
 
 
-class Relay:
-    """A `Store` that passes every call on to another one, through `passed`."""
-
-    def __init__(self, inner: Store) -> None:
-        self.inner = inner
-        self.url = inner.url
-
-    async def passed(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make this call of the other store."""
-        return await call()
-
-    async def append(self, appends: Sequence[Append]) -> list[Exception | None]:
-        return await self.passed(lambda: self.inner.append(appends))
-
-    async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
-        return await self.passed(lambda: self.inner.read(run_id, after, limit))
-
-    async def get(self, run_id: str) -> RunRecord | None:
-        return await self.passed(lambda: self.inner.get(run_id))
-
-    async def runs(self, query: RunQuery) -> list[RunRecord]:
-        return await self.passed(lambda: self.inner.runs(query))
-
-    async def definition(self, fingerprint: str) -> str | None:
-        return await self.passed(lambda: self.inner.definition(fingerprint))
-
-    async def claim(self, run_id: str, owner: str | None, *, previous: str | None) -> bool:
-        return await self.passed(lambda: self.inner.claim(run_id, owner, previous=previous))
-
-    async def take(self, owner: str, wanted: Wanted) -> Taken:
-        return await self.passed(lambda: self.inner.take(owner, wanted))
-
-    async def renew(self, owner: str, lease: float, *, near: str | None = None) -> Renewal:
-        return await self.passed(lambda: self.inner.renew(owner, lease, near=near))
-
-    async def release(self, owner: str) -> None:
-        await self.passed(lambda: self.inner.release(owner))
-
-    async def take_slots(
-        self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
-    ) -> list[Answer]:
-        return await self.passed(lambda: self.inner.take_slots(owner, requests, frees=frees, now=now))
-
-    async def forget_expired(self, now: float) -> int:
-        return await self.passed(lambda: self.inner.forget_expired(now))
-
-    async def mentioned(self, marker: str, length: int) -> set[str]:
-        return await self.passed(lambda: self.inner.mentioned(marker, length))
-
-    async def next_wake(self, after: float) -> float | None:
-        return await self.passed(lambda: self.inner.next_wake(after))
-
-    async def facts(self) -> dict[str, str]:
-        return await self.passed(self.inner.facts)
-
-    async def send(self, message: Message) -> None:
-        await self.passed(lambda: self.inner.send(message))
-
-    async def inbox(self, owner: str) -> list[Message]:
-        return await self.passed(lambda: self.inner.inbox(owner))
-
-    async def delete(self, run_ids: Sequence[str]) -> int:
-        return await self.passed(lambda: self.inner.delete(run_ids))
-
-    async def schedules(self, name: str | None = None) -> list[ScheduleRecord]:
-        return await self.passed(lambda: self.inner.schedules(name))
-
-    async def put_schedule(self, schedule: ScheduleRecord) -> ScheduleRecord | None:
-        return await self.passed(lambda: self.inner.put_schedule(schedule))
-
-    async def delete_schedule(self, name: str) -> bool:
-        return await self.passed(lambda: self.inner.delete_schedule(name))
-
-    async def publish(self, definitions: Mapping[str, str]) -> None:
-        await self.passed(lambda: self.inner.publish(definitions))
-
-    async def published(self, workflow: str) -> str | None:
-        return await self.passed(lambda: self.inner.published(workflow))
-
-    async def published_names(self) -> list[str]:
-        return await self.passed(self.inner.published_names)
-
-    async def listen(self, heard: Callable[[Hint], None]) -> None:
-        # No call that ends, so it does not pass.
-        await self.inner.listen(heard)
-
-    async def watch(self, run_id: str) -> bool:
-        return await self.passed(lambda: self.inner.watch(run_id))
-
-    async def close(self) -> None:
-        await self.passed(self.inner.close)
-
-
 class Held(Relay):
     """
-    A store whose calls keep the time of a clock from leaping while they are in flight; its rates go by that clock.
+    A store whose rates go by the time of a clock, and which tells that clock of each call that is in flight.
+
+    Args:
+        now: What time it is there, in epoch seconds.
+        calling: What is entered for as long as a call takes.
     """
 
-    def __init__(self, inner: Store, clock: FakeClock) -> None:
+    def __init__(
+        self, inner: Store, *, now: Callable[[], float], calling: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         super().__init__(inner)
-        self._clock = clock
+        self._now = now
+        self._calling = calling
 
     async def passed(self, call: Callable[[], Awaitable[T]]) -> T:
-        with self._clock.hold():
+        with self._calling():
             return await call()
 
     async def take_slots(
         self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
     ) -> list[Answer]:
-        return await super().take_slots(owner, requests, frees=frees, now=self._clock.now() if now is None else now)
+        return await super().take_slots(owner, requests, frees=frees, now=self._now() if now is None else now)

@@ -79,6 +79,19 @@ def test_some_are_chosen(shell: Shell):
     assert {"A2"} == ids(shell, "b")
 
 
+def test_a_dry_run(shell: Shell):
+    """It says what would become of them, and makes no store."""
+    said = shell("copy", "--to", "sqlite:///b.db", "--dry-run")
+    moved = shell("copy", "A1", "--to", "sqlite:///b.db", "--dry-run", "--move")
+
+    assert 1 == said.code
+    assert said.out.splitlines()[0].startswith("x run B2  not copied: it is being executed by process ")
+    assert "4 to be copied, 0 there already, 1 not copied  to sqlite:///b.db" == said.out.splitlines()[1]
+    assert (0, "1 to be moved, 0 there already  to sqlite:///b.db") == (moved.code, moved.out.strip())
+    assert {"A1", "A2", "B1", "B2"} == ids(shell, "orchwf")
+    assert [] == [path.name for path in shell.folder.iterdir() if path.name.startswith("b.")]
+
+
 def test_json(shell: Shell):
     """One document, and nothing else."""
     said = shell("copy", "--to", "sqlite:///b.db", "--json")

@@ -15,7 +15,8 @@ from tests.executors.conftest import Place
 from tests.executors.flows import MANY, Dies, Endless, Ends, Finishes, Knows, Point, Values, noted
 from tests.runtime.flows import log_of, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# A worker of Dask takes ten seconds and more to begin on a busy machine, and some of these tests wait for three.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 
 def is_gone(pid: int) -> bool:

@@ -1,6 +1,5 @@
 """Replay equals life: any graph, any order of endings, crashes anywhere."""
 
-import os
 import random
 import sys
 from typing import Any
@@ -19,10 +18,11 @@ from orchwf.core.options import Join, Quorum, Retry, StepOptions
 from orchwf.core.outcome import Asked, Beat, Ended, Found, Raised, Returned, SkippedItself, Stopped, TakenUp
 from orchwf.core.plan import Plan
 from orchwf.core.state import RunStatus, StepStatus
+from tests.histories import histories, time_for
 from tests.kernel.graphs import BEGUN, BROKEN, Granted, check_attempt, dag_of, turned
 from tests.kernel.oracles import check_effects, check_fates, check_start, outputs_of
 
-HISTORIES = int(os.environ.get("ORCHWF_TEST_HISTORIES") or (300 if sys.flags.dev_mode else 1200))
+HISTORIES = histories(300 if sys.flags.dev_mode else 1200)
 """How many lives are lived; more of them when the machine was touched."""
 
 
@@ -229,6 +229,7 @@ class Story:
 
 
 @pytest.mark.slow
+@time_for(HISTORIES)
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**48),

@@ -41,6 +41,7 @@ from orchwf.core.outcome import (
 from orchwf.core.plan import Plan
 from orchwf.core.rows import ITEMS, Row
 from orchwf.core.state import RunStatus, StepStatus
+from tests.histories import time_for
 from tests.kernel.graphs import BEGUN, BROKEN, Granted, dag_of, turned
 from tests.kernel.oracles import Key, check_effects, check_end, check_fates, check_signals
 from tests.kernel.test_replay import HISTORIES
@@ -369,6 +370,7 @@ def check_ends(story: WideStory) -> None:
 
 
 @pytest.mark.slow
+@time_for(HISTORIES)
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**48), crashes=st.sampled_from([0.0, 0.05, 0.3]), resets=st.sampled_from([0.0, 0.0, 0.2]))
 def test_replay_equals_life_of_what_waits_and_has_items(seed: int, crashes: float, resets: float):
@@ -381,6 +383,7 @@ def test_replay_equals_life_of_what_waits_and_has_items(seed: int, crashes: floa
 
 
 @pytest.mark.slow
+@time_for(HISTORIES)
 @settings(max_examples=HISTORIES // 4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**48), resets=st.sampled_from([0.0, 0.0, 0.2]))
 def test_a_failed_run_that_is_resumed_ends_again(seed: int, resets: float):

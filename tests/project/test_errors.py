@@ -40,6 +40,7 @@ ERRORS = [
     errors.ExecutorUnavailableError("dask", "no scheduler"),
     errors.NotImportableError("dask", "no module"),
     errors.StoreBusyError("locked"),
+    errors.StoreNotFoundError("nowhere"),
     errors.ConflictError("r", 3),
     errors.IllegalTransitionError("step 'a'", "completed", "step.started"),
     errors.RetryAfter("30s"),

@@ -11,7 +11,7 @@ from orchwf import Orchestrator, RunHandle, RunStatus
 from orchwf.core.events import Event
 from orchwf.ports import RunQuery, Store
 
-PATIENCE = 20.0
+PATIENCE = 100.0
 """Seconds after which a test gives up that waits for something; nothing takes so long, however busy the machine is."""
 
 

@@ -29,6 +29,7 @@ from orchwf import (
 )
 from orchwf.core import events as ev
 from orchwf.core.schedules import Phase, ScheduleRecord, run_id_of
+from orchwf.errors import StoreNotFoundError
 from orchwf.ports import Append, Message, RunQuery, RunRecord, Store, Summary
 from orchwf.runtime.copying import Outcome
 from orchwf.runtime.owner import this_process
@@ -818,3 +819,73 @@ async def test_a_schedule_that_is_changed_meanwhile_is_left(call: int):
     assert "somebody has just changed it" in why(report)["nightly"]
     active = [each for store in (source, target) for each in await store.schedules() if not each.is_paused]
     assert 1 >= len(active)
+
+
+# Nothing is copied, and all is told.
+
+
+async def contents(store: Store) -> tuple[object, ...]:
+    """All that may differ when something was copied."""
+    return await store.runs(RunQuery()), await logs(store), await store.schedules()
+
+
+@pytest.mark.parametrize("move", [False, True])
+async def test_a_dry_run_tells_what_would_become_of_all(pair: tuple[Store, Store], *, move: bool):
+    """It changes neither store, and says in advance what the copying says."""
+    source, target = pair
+    owner, begun = str(this_process("me")), schedule("begun", phase=Phase.BEGUN)
+    await written(source, ended("there"), ended("went on"), creation("came from there", BEGUN))
+    await copy_runs(source, target)
+    await copy_runs(target, source, ["came from there"])
+    resumed = ev.RunResumed(seq=3, at=NOW + 2, reason="retry", fingerprint="f1")
+    await written(source, more("went on", resumed, ev.RunCompleted(seq=4, at=NOW + 9), summary=FINAL))
+    await source.renew(owner, 600)
+    await written(
+        source, ended("new"), ended("other", completed(2)), creation("waits", BEGUN),
+        creation("at work", BEGUN, owner=owner), ended(run_id_of("begun", table_of(begun), begun.next_at)),
+    )  # fmt: skip
+    await written(target, ended("other", started(2)))
+    await source.put_schedule(begun)
+    await source.put_schedule(schedule("clash"))
+    await target.put_schedule(schedule("clash", cron="1 1 * * *"))
+    before = [await contents(store) for store in pair]
+    said: list[CopiedRun] = []
+    came: list[CopiedRun] = []
+
+    report = await copy_runs(source, target, move=move, dry_run=True, tell=said.append)
+    after = [await contents(store) for store in pair]
+    done = await copy_runs(source, target, move=move, tell=came.append)
+
+    assert before == after
+    assert (said, report) == (came, done)
+    assert {"at work", "other", "clash"} == set(why(report))
+    assert {"there"} == {each.id for each in said if each.outcome is Outcome.THERE}
+
+
+async def test_a_dry_run_makes_no_store(tmp_path: Path):
+    """Where none is, all would be new."""
+    source, url = MemoryStore(), f"sqlite:///{tmp_path}/b.db"
+    await written(source, ended("A1"), creation("A2", BEGUN))
+
+    assert (2, 1, 0) == counts(await copy_runs(source, url, dry_run=True))
+    with pytest.raises(StoreNotFoundError):
+        await open_store(url, must_exist=True)
+
+
+async def test_a_dry_run_tells_what_is_wrong_with_a_store(tmp_path: Path):
+    """As the copying would."""
+    (tmp_path / "b.db").write_text("no database at all, but a text that is long enough" * 40)
+
+    with pytest.raises(StoreError, match=r"b\.db"):
+        await copy_runs(MemoryStore(), f"sqlite:///{tmp_path}/b.db", dry_run=True)
+
+
+async def test_a_dry_run_goes_with_families():
+    """A run, what it started, and what was said to them."""
+    source, target = MemoryStore(), MemoryStore()
+    await interrupted(source, Parent(), "p", "p/child")
+    await source.send(Message(run_id="p/child", id="m", signal="asked", payload="41"))
+
+    assert (2, 2, 0) == counts(await copy_runs(source, target, move=True, dry_run=True))
+    assert ({"p", "p/child"}, {}) == (set(await logs(source)), await logs(target))
+    assert [None, None] == [run.owner for run in await source.runs(RunQuery())]

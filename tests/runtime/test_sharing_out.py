@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from orchwf import (
     Client,
     Orchestrator,
+    RunResult,
     RunStatus,
     StepContext,
     UsageError,
@@ -233,9 +235,11 @@ async def test_a_paused_run_is_cancelled_by_who_knows_it():
     assert (RunStatus.CANCELLED, "enough") == (result.status, result.error)
 
 
-async def test_the_end_of_a_run_elsewhere_is_told():
-    """Who waits for it does not look again and again."""
-    store, clock, gate = Telling(), FakeClock(), Gate()
+@asynccontextmanager
+async def waited_for_elsewhere(
+    store: Store, clock: FakeClock, gate: Gate
+) -> AsyncIterator[tuple[Orchestrator, asyncio.Task[RunResult[Any]]]]:
+    """Who waits for a run, and what comes of that: another orchestrator executes it, and it stands at the gate."""
 
     async def held() -> int:
         await gate.pass_through()
@@ -250,6 +254,14 @@ async def test_the_end_of_a_run_elsewhere_is_told():
         await gate.came.get()
         waiter = asyncio.create_task((await waiting.get("r")).wait())
         await clock.advance(1)
+        yield waiting, waiter
+
+
+async def test_the_end_of_a_run_elsewhere_is_told():
+    """Who waits for it does not look again and again."""
+    store, clock, gate = Telling(), FakeClock(), Gate()
+
+    async with waited_for_elsewhere(store, clock, gate) as (_, waiter):
         store.asked.clear()
         await clock.advance(30)
         asked = store.asked["get"]
@@ -263,19 +275,7 @@ async def test_who_waits_looks_again_when_nothing_is_told_any_more():
     """And what was missed until it is told again is found then."""
     store, clock, gate = Telling(), FakeClock(), Gate()
 
-    async def held() -> int:
-        await gate.pass_through()
-        return 1
-
-    flow = named("Held", held)
-    async with (
-        Orchestrator(store, workflows=[flow], clock=clock) as executing,
-        Orchestrator(store, clock=clock) as waiting,
-    ):
-        await executing.start(flow(), run_id="r")
-        await gate.came.get()
-        waiter = asyncio.create_task((await waiting.get("r")).wait())
-        await clock.advance(1)
+    async with waited_for_elsewhere(store, clock, gate) as (waiting, waiter):
         hearing = waiting._runs.hearing
         hearing._hear(Hint(HintKind.LOST))
         store._hints._watched.clear()

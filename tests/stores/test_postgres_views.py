@@ -1,6 +1,5 @@
 """What a person sees who has an SQL prompt at a PostgreSQL store."""
 
-import random
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,12 +9,12 @@ import pytest
 
 from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo, Event
-from orchwf.core.history import History
 from orchwf.stores.postgres import open_postgres
+from tests.histories import time_for
 from tests.postgres import prompt
 
 from .samples import ERROR, NOW, completed, creation, started, written
-from .test_sqlite_views import FAILING, KILLED, RETRIED, RUN_STARTED, STORIES, TRIED_AGAIN, lived, of_history
+from .viewed import FAILING, HEADLINES, KILLED, RUN_STARTED, STORIES, each_log, moments, of_history, statuses_of_history
 
 
 async def rows(url: str, sql: str, *logs: tuple[Event, ...]) -> list[tuple[Any, ...]]:
@@ -69,13 +68,7 @@ async def test_the_view_of_steps_is_readable(postgres_url: str):
 
 @pytest.mark.parametrize(
     ("type_name", "message", "headline"),
-    [
-        ("ValueError", "bad", "ValueError: bad"),
-        ("a.b.Outer.Inner", "two\nlines", "Inner: two"),
-        ("a.ValueError", "", "ValueError"),
-        ("a.ValueError", 'a.b: it\'s "x"', 'ValueError: a.b: it\'s "x"'),
-        ("a.ValueError", "\0 is not \\u0000\0", "ValueError: ␀ is not \\u0000␀"),
-    ],
+    [*HEADLINES, ("a.ValueError", "\0 is not \\u0000\0", "ValueError: ␀ is not \\u0000␀")],
 )
 async def test_the_error_of_a_step_is_its_headline(postgres_url: str, type_name: str, message: str, headline: str):
     """As everywhere: class and first line. A NUL, which no text of PostgreSQL can have, is shown with another sign."""
@@ -84,14 +77,12 @@ async def test_the_error_of_a_step_is_its_headline(postgres_url: str, type_name:
     assert [(headline,)] == await rows(postgres_url, "SELECT error FROM steps", (started(1), failed))
 
 
-@pytest.mark.parametrize("log", [FAILING, RETRIED, TRIED_AGAIN, KILLED], ids=["failing", "retried", "again", "killed"])
+@each_log
 async def test_the_view_agrees_with_the_history_of_the_run(postgres_url: str, log: tuple[Event, ...]):
     """Also after a resume, which undoes failures and what came from them, and after the death of the owner."""
-    history = History("A1").extend(log)
-
     seen = await rows(postgres_url, "SELECT step, status, attempts FROM steps ORDER BY step", log)
 
-    assert [(name, step.status.value, len(step.attempts)) for name, step in sorted(history.steps.items())] == seen
+    assert statuses_of_history(log) == seen
 
 
 async def test_the_views_of_one_run_read_no_other(postgres_url: str):
@@ -113,14 +104,10 @@ _COLUMNS = """
 
 
 @pytest.mark.slow
+@time_for(STORIES)
 async def test_the_views_agree_with_the_histories_of_random_runs(postgres_url: str):
     """Steps and items, at every moment of their lives: also in the midst of a resume."""
-    logs: dict[str, list[Event]] = {}
-    for seed in range(STORIES):
-        log = lived(seed)
-        resumes = [event.seq for event in log if isinstance(event, ev.RunResumed)]
-        ends = {len(log), random.Random(seed).randint(1, len(log)), *resumes[-1:]}
-        logs |= {f"{seed}-{end}": log[:end] for end in ends}
+    logs = moments()
     store = await open_postgres(postgres_url)
     await written(store, *(creation(run_id, *log) for run_id, log in logs.items()))
     await store.close()

@@ -1,25 +1,18 @@
 """What a person sees who opens the file in SQLite's shell."""
 
-import os
-import random
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-import attrs
 import pytest
 
 from orchwf.core import events as ev
 from orchwf.core.events import ErrorInfo, Event
-from orchwf.core.history import History, StepRecord
-from orchwf.core.outcome import TakenUp
-from orchwf.core.rows import ITEMS
-from orchwf.core.state import RunStatus
 from orchwf.stores.sqlite import open_sqlite
-from tests.kernel.test_replay_items import WideStory
+from tests.histories import time_for
 
 from .samples import ERROR, NOW, completed, creation, started, written
+from .viewed import HEADLINES, RUN_STARTED, STORIES, each_log, moments, of_history, statuses_of_history
 
 
 async def rows(path: Path, sql: str, *logs: tuple[Event, ...]) -> list[tuple[object, ...]]:
@@ -29,12 +22,6 @@ async def rows(path: Path, sql: str, *logs: tuple[Event, ...]) -> list[tuple[obj
     await store.close()
     with closing(sqlite3.connect(path)) as db:
         return db.execute(sql).fetchall()
-
-
-STORIES = int(os.environ.get("ORCHWF_TEST_HISTORIES") or 150)
-"""How many random lives the views are compared with."""
-
-RUN_STARTED = ev.RunStarted(seq=1, at=NOW, workflow="Orders", version="1", fingerprint="f1", inputs="{}")
 
 
 async def test_the_view_of_events_is_readable(tmp_path: Path):
@@ -85,15 +72,7 @@ def at(start: str | None, end: str | None, duration: float | None) -> tuple[str 
     return start and f"2026-09-21 14:13:{start}Z", end and f"2026-09-21 14:13:{end}Z", duration
 
 
-@pytest.mark.parametrize(
-    ("type_name", "message", "headline"),
-    [
-        ("ValueError", "bad", "ValueError: bad"),
-        ("a.b.Outer.Inner", "two\nlines", "Inner: two"),
-        ("a.ValueError", "", "ValueError"),
-        ("a.ValueError", 'a.b: it\'s "x"', 'ValueError: a.b: it\'s "x"'),
-    ],
-)
+@pytest.mark.parametrize(("type_name", "message", "headline"), HEADLINES)
 async def test_the_error_of_a_step_is_its_headline(tmp_path: Path, type_name: str, message: str, headline: str):
     """As everywhere: class and first line."""
     error = ErrorInfo(type_name, message)
@@ -108,39 +87,12 @@ async def test_the_error_of_a_step_is_its_headline(tmp_path: Path, type_name: st
     assert headline == error.headline
 
 
-FAILING = (
-    RUN_STARTED,
-    started(2, "charge"),
-    started(3, "risk"),
-    started(4, "pack"),
-    ev.StepFailed(seq=5, at=NOW + 5, step="risk", attempt=1, error=ERROR),
-    completed(6, "pack"),
-    started(7, "report"),
-    ev.StepSkipped(seq=8, at=NOW + 8, step="thank", reason="off", cause="when"),
-    ev.StepFailed(seq=9, at=NOW + 9, step="charge", attempt=1, error=ERROR),
-    ev.StepCancelled(seq=10, at=NOW + 10, step="report", attempt=1, reason="failing", cause="failure"),
-    ev.StepSkipped(seq=11, at=NOW + 11, step="ship", reason="failing", cause="failure"),
-    ev.RunFailed(seq=12, at=NOW + 12, steps=("charge",), error="CardError: declined"),
-)
-RETRIED = (*FAILING, ev.RunResumed(seq=13, at=NOW + 13, reason="retry", fingerprint="f1"))
-TRIED_AGAIN = (
-    *RETRIED,
-    started(14, "charge", 2),
-    completed(15, "charge"),
-    started(16, "ship"),
-    started(17, "report", 2),
-)
-KILLED = (*TRIED_AGAIN, ev.RunResumed(seq=18, at=NOW + 18, reason="takeover", fingerprint="f1"))
-
-
-@pytest.mark.parametrize("log", [FAILING, RETRIED, TRIED_AGAIN, KILLED], ids=["failing", "retried", "again", "killed"])
+@each_log
 async def test_the_view_agrees_with_the_history_of_the_run(tmp_path: Path, log: tuple[Event, ...]):
     """Also after a resume, which undoes failures and what came from them, and after the death of the owner."""
-    history = History("A1").extend(log)
-
     seen = await rows(tmp_path / "x.db", "SELECT step, status, attempts FROM steps ORDER BY step", log)
 
-    assert [(name, step.status.value, len(step.attempts)) for name, step in sorted(history.steps.items())] == seen
+    assert statuses_of_history(log) == seen
 
 
 async def test_runs_are_kept_apart(tmp_path: Path):
@@ -156,43 +108,6 @@ async def test_runs_are_kept_apart(tmp_path: Path):
     assert [("A1", "charge", "completed"), ("A2", "charge", "running")] == seen
 
 
-def lived(seed: int) -> list[Event]:
-    """The log of a random run with items, waits and children, which somebody may have resumed when it had failed."""
-    story = WideStory(seed, resets=seed % 3 * 0.1)
-    story.live(crashes=0.1)
-    for _ in range(seed % 3):
-        run = story.machine.run
-        if run.status is not RunStatus.FAILED or run.effects.outcome == "done":
-            break
-        story.machine, story.ready = story.replayed(), []
-        story.follow(TakenUp(fingerprint="f", by_hand=True))
-        story.live(crashes=0.1)
-    return [attrs.evolve(event, at=float(round(event.at))) for event in story.log]
-
-
-def of_history(log: Sequence[Event]) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-    """What the views should say of the steps of a run with this log, and of their items."""
-    history = History("A1").extend(log)
-    steps = [(name, *_row(record)) for name, record in sorted(history.steps.items())]
-    items = [
-        (name, each.item, *_row(each))
-        for name, record in sorted(history.steps.items())
-        for each in record.present
-        # The others are known by their number only.
-        if each.item in record.items
-    ]
-    return steps, items
-
-
-def _row(record: StepRecord) -> tuple[object, ...]:
-    output = None if record.output == ITEMS else record.output
-    is_over = record.status.is_final
-    return (
-        str(record.status), len(record.attempts), record.started_at, record.ended_at if is_over else None,
-        output if is_over else None, record.reason or None,
-    )  # fmt: skip
-
-
 _COLUMNS = """
     status, attempts, round((julianday(started_at) - 2440587.5) * 86400),
     round((julianday(ended_at) - 2440587.5) * 86400), output, reason
@@ -200,15 +115,10 @@ _COLUMNS = """
 
 
 @pytest.mark.slow
+@time_for(STORIES)
 async def test_the_views_agree_with_the_histories_of_random_runs(tmp_path: Path):
     """Steps and items, at every moment of their lives: also in the midst of a resume."""
-    logs: dict[str, list[Event]] = {}
-    for seed in range(STORIES):
-        log = lived(seed)
-        # All of it, and how it stood at some moment before, after the last resume for one.
-        resumes = [event.seq for event in log if isinstance(event, ev.RunResumed)]
-        ends = {len(log), random.Random(seed).randint(1, len(log)), *resumes[-1:]}
-        logs |= {f"{seed}-{end}": log[:end] for end in ends}
+    logs = moments()
     store = await open_sqlite(tmp_path / "x.db", durability="process")
     try:
         await written(store, *(creation(run_id, *log) for run_id, log in logs.items()))

@@ -101,7 +101,6 @@ def test_a_workflow_that_survives():
     assert len(report.deaths) == len(set(report.deaths)) > 30
     assert report.lives > 2 * len(report.deaths)
     assert f"Order survives: it died at {len(report.deaths)} places and ended well" in str(report)
-    assert report.duration < 10
 
 
 @pytest.mark.parametrize("body", [key, key_in_thread])
@@ -137,12 +136,13 @@ def test_every_place_is_tried(body: Any):
     assert 2 * 4 + 2 * 3 + 4 * 3 == len(report.deaths)
 
 
-def test_ten_steps_take_seconds_at_most():
-    """So it can be in any suite."""
+def test_ten_steps_take_some_hundred_lives():
+    """So it can be in any suite: as many as there are processes that die, and one after each."""
     report = crash_everywhere(chain(10, key_in_thread)())
 
     assert 82 == len(report.deaths)
-    assert report.duration < 15
+    # Two that do not die, one that shows that there is no further place, and of 40 runs the second process dies, too.
+    assert 2 + 1 + 2 * 82 + 40 == report.lives
 
 
 async def test_it_can_be_called_under_a_running_loop():

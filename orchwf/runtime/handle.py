@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..core.events import Event
 from ..core.history import StepRecord
@@ -31,6 +31,10 @@ from .execution import Execution
 from .ledger import Ledger
 from .result import RunResult, count_statuses, mimebundle_of
 from .stored import stored_history
+
+if TYPE_CHECKING:
+    # For a type only: what draws is loaded by who looks.
+    from ..drawing import Timeline
 
 W = TypeVar("W")
 V = TypeVar("V")
@@ -182,6 +186,11 @@ class RunHandle(Generic[W]):
     async def steps(self) -> dict[str, StepRecord]:
         """Step name -> what became of it so far, of all steps of the workflow, in topological order."""
         return dict((await self._result(await self._ledger.record(self.id))).steps)
+
+    async def timeline(self) -> "Timeline":
+        """What it did when, so far: as `RunResult.timeline`."""
+        result = await self._result(await self._ledger.record(self.id))
+        return result.timeline_until(self._ledger.clock.now())
 
     async def events(self, follow: bool = False) -> AsyncIterator[Event]:
         """

@@ -29,7 +29,9 @@ from ..ports import RunRecord
 from .clock import pause
 from .execution import Execution
 from .ledger import Ledger
+from .live import Live
 from .result import RunResult, count_statuses, mimebundle_of
+from .showing import is_loop_running, open_screen
 from .stored import stored_history
 
 if TYPE_CHECKING:
@@ -73,6 +75,15 @@ class RunHandle(Generic[W]):
         run, dag = self._execution.machine.run, self._execution.dag
         steps = {name: standing_record(run, name) for name in dag.nodes}
         return mimebundle_of(dag, steps, f"run {self.id}: {run.status}, {count_statuses(steps.values())}")
+
+    def _ipython_display_(self) -> None:
+        """Show the run in the output of the cell, and go on to do so until it has ended, or is paused."""
+        bundle, showings = self._repr_mimebundle_(), self._ledger.showings
+        screen = open_screen(bundle)
+        if screen is None:
+            print(bundle["text/plain"])  # noqa: T201 - what was asked for is shown, where it cannot be drawn
+        elif not showings.is_closed and is_loop_running():
+            showings.begin(Live(self._ledger, self.id, screen).follow())
 
     async def status(self) -> RunStatus:
         """Where the run is now."""

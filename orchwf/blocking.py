@@ -3,15 +3,17 @@
 import asyncio
 import contextvars
 import threading
+import warnings
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
 from .core.limits import Queue
-from .errors import RunError
+from .errors import OrchwfWarning, RunError
 from .orchestrator import Orchestrator
 from .ports import BlobStore, Executor, PayloadCodec, Store
 from .runtime.result import RunResult
+from .runtime.showing import is_in_notebook, is_loop_running
 
 W = TypeVar("W")
 T = TypeVar("T")
@@ -37,7 +39,8 @@ def run(
     Run a workflow, and wait for it.
 
     It works under a running event loop too, as in a notebook: then on a loop of its own in another thread, while this
-    one waits. In asynchronous code use `Orchestrator`, which does not block.
+    one waits. In asynchronous code use `Orchestrator`, which does not block; elsewhere than in a notebook an
+    `OrchwfWarning` says so.
 
     Args:
         workflow: An instance, with its inputs.
@@ -57,6 +60,8 @@ def run(
         RunExistsError, EncodingError, UsageError, StoreError: it could not be started.
     """
 
+    _warn_of_blocking()
+
     async def whole_run() -> RunResult[W]:
         orchestrator = Orchestrator(
             store, grace=_GRACE, codec=codec, blobs=blobs, queues=queues, executors=executors
@@ -71,13 +76,20 @@ def run(
         raise error.with_traceback(None)  # noqa: B904 - its cause is what the step raised
 
 
+def _warn_of_blocking() -> None:
+    """Tell who calls it from a coroutine that nothing else goes on there meanwhile; in a notebook that is meant."""
+    if not is_loop_running() or is_in_notebook():
+        return
+    text = (
+        "[blocked-loop] orchwf.run blocks the event loop that runs here until the run has ended; in asynchronous code: "
+        "async with Orchestrator(...) as orchestrator: result = await orchestrator.run(...)"
+    )
+    warnings.warn(text, OrchwfWarning, stacklevel=3)
+
+
 def blocking(main: Coroutine[object, object, T]) -> T:
     """What this coroutine returns or raises; it runs on a loop of its own, also where one is running already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main)
-    return _Elsewhere(main).wait()
+    return _Elsewhere(main).wait() if is_loop_running() else asyncio.run(main)
 
 
 class _Elsewhere(Generic[T]):

@@ -90,6 +90,8 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._entered is not None:
+            await self._entered.showings.close()
         self._entered, listening = None, self._listening
         if listening is not None:
             listening.cancel()

@@ -25,6 +25,7 @@ from .errors import DefinitionError, Problem
 from .garbage import collector_paused
 from .inputs import inputs_of, make_fields
 from .introspection import Reader, entrypoint_of, frame_names, location_of, place
+from .shown import SHOWN, ShownGraph
 from .steps import CREATED, Declared, Step, make_step
 from .waits import Signal, Sleep, Subflow
 
@@ -87,6 +88,8 @@ def _finish(
         unresolved=tuple(unresolved),
     )
     setattr(cls, DAG_ATTRIBUTE, compile_draft(draft))
+    if not hasattr(cls, SHOWN):
+        setattr(cls, SHOWN, ShownGraph())
     return cls
 
 

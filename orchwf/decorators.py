@@ -1,6 +1,7 @@
 """How workflows are written: `@step`, `@workflow`, `make_workflow`."""
 
 import sys
+import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unpack, dataclass_transform, overload
 
@@ -183,12 +184,20 @@ def workflow(cls: Any = None, /, **options: Any) -> Any:
         DefinitionError: with everything that is wrong with the class.
     """
     if cls is not None:
-        return compile_class(cls, options, sys._getframe(1))
+        return _compiled(cls, options, sys._getframe(1))
 
     def decorate(cls: type[Any]) -> type[Any]:
-        return compile_class(cls, options, sys._getframe(1))
+        return _compiled(cls, options, sys._getframe(1))
 
     return decorate
+
+
+def _compiled(cls: Any, options: Mapping[str, object], frame: types.FrameType) -> type[Any]:
+    try:
+        return compile_class(cls, options, frame)
+    except DefinitionError as error:
+        # What lies between the class and the problem is ours, and tells nobody anything: the problems name the places.
+        raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
 
 def make_workflow(

@@ -493,4 +493,4 @@ class Finish(StepControl):
 
 
 class OrchwfWarning(UserWarning):
-    """A definition that compiles, but probably does not do what was meant; the text begins with its code."""
+    """What works, but probably does not do what was meant: most often a definition. The text begins with its code."""

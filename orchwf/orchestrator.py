@@ -215,6 +215,8 @@ class Orchestrator:
             # Also while all is left: a second signal cuts the grace short.
             interrupt = stack.enter_context(listening(self._stop_on, _LAST_WORDS))
             stack.callback(self._group.create_task(self._stop_when(interrupt)).cancel)
+        # Before the store is closed, after the runs are left: what is on a screen is drawn a last time.
+        stack.push_async_callback(runs.ledger.showings.close)
         self._serving = self._group.create_task(engine.serve())
         stack.push_async_callback(self._wind_down, runs)
         self._tend(keeper.listen(), keeper.keep(), keeper.look())

@@ -86,6 +86,15 @@ class Declared(Ref[T_co]):
         """The same once more, for another place."""
         raise NotImplementedError
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: the step with what it waits for, and what waits for it, once that is known."""
+        dag = vars(self.owner).get(DAG_ATTRIBUTE) if self.owner is not None else None
+        if not isinstance(dag, Dag) or self.name not in dag.nodes:
+            return {"text/plain": repr(self)}
+        from . import drawing  # Only wanted by who looks.
+
+        return drawing.mimebundle(dag.around(self))
+
 
 class Step(Declared[T_co], Generic[S, P, R, T_co]):
     """

@@ -12,19 +12,20 @@ from ..errors import UnknownStepError, UsageError
 from . import serialization
 from .codec import Codec
 from .definition import DAG_ATTRIBUTE as DAG_ATTRIBUTE
-from .definition import UNKNOWN, ForChild, FromEach, FromStep, Input, Node, Several
+from .definition import UNKNOWN, ForChild, FromStep, Input, Node, Several
 from .difference import Difference, compare
+from .impact import Impact
 from .options import WorkflowOptions
+from .pictures import graph_picture, node_text
 from .references import Ref
 from .suggestions import did_you_mean
 from .types import list_of_results
 
 if TYPE_CHECKING:
-    # For the type of one property only: importing networkx takes long, and few programs look at the graph through it.
+    # For types only: importing networkx takes long, and few programs look at the graph through it, or draw it.
     import networkx
 
-_SEVERAL = {Several.EACH: "each", Several.LOOP: "until", Several.STREAM: "stream"}
-"""What a picture calls a step that has items, by how it comes to have them."""
+    from ..drawing import Picture
 
 
 def _read_only(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -301,7 +302,33 @@ class Dag:
         """
         if not isinstance(other, Dag):
             raise UsageError(f"a Dag is compared with another one, such as compile_workflow(...), not with {other!r}")
-        return compare(self.to_dict(), other.to_dict())
+        return attrs.evolve(compare(self.to_dict(), other.to_dict()), graphs=(self, other))
+
+    def impact_of(self, step: str | Ref[Any]) -> Impact:
+        """
+        What depends on a step: all that another output of it would reach, or that waits while it runs.
+
+        Raises:
+            UnknownStepError: there is no such step.
+        """
+        name = self._name_of(step)
+        reached = self._reachable(name, self.children)
+        steps = tuple(each for each in self.nodes if each in reached)
+        spared = len(self.nodes) - len(steps) - 1
+        return Impact(step=name, direct=self.children[name], steps=steps, spared=spared, picture=self.picture())
+
+    def around(self, step: str | Ref[Any]) -> "Picture":
+        """
+        What is drawn of a step: what it waits for directly, and what waits for it.
+
+        Raises:
+            UnknownStepError: there is no such step.
+        """
+        name = self._name_of(step)
+        names = {name, *self.nodes[name].dependencies, *self.children[name]}
+        nodes = {each: node for each, node in self.nodes.items() if each in names}
+        note = node_text(self.nodes[name]).replace("\n", " · ")
+        return graph_picture(f"{self.name}.{name}", nodes, note)
 
     def to_svg(self) -> str:
         """The picture as a self-contained SVG document, for light and dark pages."""
@@ -332,33 +359,9 @@ class Dag:
 
         return drawing.mimebundle(self.picture())
 
-    def picture(self) -> Any:
-        """What is drawn of it: an `orchwf.drawing.Picture` in which no step has a status."""
-        from ..drawing import Arrow, Picture, Shape  # As above.
-
-        shapes = [
-            Shape(
-                id=node.name,
-                label=node.name,
-                kind=node.kind,
-                required=node.options.required,
-                several="" if node.several is None else _SEVERAL[node.several],
-                condition=serialization.condition_text(node.options),
-                tooltip=node.description,
-            )
-            for node in sorted(self.nodes.values(), key=lambda node: node.position)
-        ]
-        arrows = [
-            Arrow(parent, node.name, optional=parent not in node.needs, each=_takes_items(node, parent))
-            for node in self.nodes.values()
-            for parent in node.dependencies
-        ]
-        return Picture(self.name, tuple(shapes), tuple(arrows))
-
-
-def _takes_items(node: Node, parent: str) -> bool:
-    """Whether this step runs once for each item of that one."""
-    return node.several is Several.EACH and any(argument.binding == FromEach(parent) for argument in node.arguments)
+    def picture(self) -> "Picture":
+        """What is drawn of it, in which no step has a status."""
+        return graph_picture(self.name, self.nodes)
 
 
 def _readers(node: Node, parent: str) -> tuple[str, ...]:

@@ -1,15 +1,29 @@
 """What tells two graphs apart."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from .pictures import difference_picture
 from .serialization import DECISIVE
+from .wording import plural
+
+if TYPE_CHECKING:
+    # For a type only: what draws is loaded by who looks.
+    from ..drawing import Picture
 
 _SHOWN = 20
 _MANNERS = {None: "runs once", "each": "runs once per item", "loop": "runs in a loop", "stream": "is a generator"}
 _COMPARED = (*DECISIVE, "several", "carries")
+
+
+class Graph(Protocol):
+    """What can be drawn: a `Dag`."""
+
+    def picture(self) -> "Picture":
+        """What is drawn of it."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -25,6 +39,7 @@ class Difference:
         changed: Steps whose code changed.
         inputs: Inputs that were added, removed or changed.
         lines: All of it for people, a line for each.
+        graphs: The older and the newer one, to draw them; None if they are not known.
     """
 
     added: tuple[str, ...] = ()
@@ -34,6 +49,7 @@ class Difference:
     changed: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     lines: tuple[str, ...] = attrs.field(default=(), repr=False)
+    graphs: "tuple[Graph, Graph] | None" = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def is_structural(self) -> bool:
@@ -42,6 +58,27 @@ class Difference:
 
     def __bool__(self) -> bool:
         return self.is_structural or bool(self.changed)
+
+    def picture(self) -> "Picture | None":
+        """Both graphs as one, in which what is new, gone and changed is marked; None if they are not known."""
+        if self.graphs is None:
+            return None
+        before, after = self.graphs
+        changed = [*self.rewired, *self.retyped, *self.changed]
+        figures = ((self.added, "new"), (self.removed, "gone"), (dict.fromkeys(changed), "changed"))
+        said = ", ".join(f"{plural(len(names), 'step')} {word}" for names, word in figures if names)
+        inputs = f"; inputs changed: {', '.join(self.inputs)}" if self.inputs else ""
+        note = f"{said or 'no step differs'}{inputs}."
+        return difference_picture(before.picture(), after.picture(), changed, note)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from .. import drawing  # Only wanted by who looks.
+
+        picture = self.picture()
+        if picture is None or not self:
+            return {"text/plain": str(self)}
+        shown = drawing.mimebundle(picture)
+        return {**shown, "text/plain": f"{shown['text/plain']}\n{self}\n"}
 
     def __str__(self) -> str:
         if not self:

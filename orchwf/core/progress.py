@@ -1,5 +1,6 @@
 """How far the items of a step are, and what a step waits for, in the few words that people are told."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ import attrs
 
 from .definition import ForSignal, Node, Several
 from .history import StepRecord
+from .lines import brief
 from .standing import Standing
 from .state import StepStatus
 from .wording import plural
@@ -196,3 +198,14 @@ def kept_name(record: StepRecord) -> str:
         return record.name
     tally = tally_of(record)
     return "" if tally is None or not tally.done else f"{plural(tally.done, 'item')} of {record.name}"
+
+
+def progress_text(progress: str | None) -> str:
+    """What a body said of how far it is: text as it is, `row=3 of=10` for an object, and JSON for everything else."""
+    value: object = json.loads(progress or "null")
+    if isinstance(value, str):
+        return brief(value)
+    if isinstance(value, dict):
+        pairs = ((name, each if isinstance(each, str) else json.dumps(each)) for name, each in value.items())
+        return brief(" ".join(f"{name}={each}" for name, each in pairs))
+    return brief(json.dumps(value, ensure_ascii=False))

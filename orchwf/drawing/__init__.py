@@ -1,10 +1,24 @@
 """A workflow, or a run of one, as SVG, text, Mermaid, DOT and for a notebook: values in, text out."""
 
 from .dot import to_dot
+from .lanes import Lane, Span
 from .mermaid import to_mermaid
 from .notebook import mimebundle
 from .picture import Arrow, Picture, Shape
 from .svg import to_svg
 from .text import to_text
+from .timeline import Timeline
 
-__all__ = ["Arrow", "Picture", "Shape", "mimebundle", "to_dot", "to_mermaid", "to_svg", "to_text"]
+__all__ = [
+    "Arrow",
+    "Lane",
+    "Picture",
+    "Shape",
+    "Span",
+    "Timeline",
+    "mimebundle",
+    "to_dot",
+    "to_mermaid",
+    "to_svg",
+    "to_text",
+]

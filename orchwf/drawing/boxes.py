@@ -6,11 +6,12 @@ from functools import partial
 import attrs
 
 from ..labels import pixels, shorten, visible
-from .picture import KINDS, STATUSES, Shape
+from .picture import KINDS, LOOKS, Shape
 from .summary import GroupShape, counts_text
 
 _LABEL_SIZE, SMALL_SIZE = 13.0, 11.0
-_MAX_TEXT = 216.0
+_MAX_TEXT = 240.0
+_MOST_SAID = 300
 _MIN_WIDTH = 76.0
 PADDING = 12.0
 _ROOM = {"subflow": 4.0, "signal": 3.0}
@@ -41,7 +42,7 @@ def lines_of(shape: Shape, prefix: str) -> list[Line]:
     if isinstance(shape, GroupShape):
         lines += _counted(shape)
     elif outcome := _outcome(shape):
-        icon = shape.status if shape.status in STATUSES else ""
+        icon = shape.status if shape.status in LOOKS else ""
         lines.append(Line(_fitted(outcome, SMALL_SIZE), "state", SMALL_SIZE, icon))
     if traits := _traits(shape):
         icon = next((word for word in (shape.kind, shape.several) if word in KINDS), "")
@@ -94,7 +95,7 @@ def size_of(shape: Shape, lines: Sequence[Line]) -> tuple[float, float]:
 
 
 def tooltip(shape: Shape) -> str:
-    """The full name, then all that the box says, a line each."""
+    """The full name, then all that the box says, and what else is said of it, a line each."""
     rows = [visible(shape.label), _outcome(shape), _traits(shape)]
-    rows += [visible(row) for row in shape.tooltip.splitlines()]
+    rows += [shorten(visible(row), _MOST_SAID, len) for row in shape.tooltip.splitlines()]
     return "\n".join(filter(None, rows))

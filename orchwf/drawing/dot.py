@@ -1,7 +1,7 @@
 """A picture in the language of Graphviz."""
 
 from ..labels import visible
-from .picture import STATUSES, Picture, Shape, distinct_arrows
+from .picture import LOOKS, Picture, Shape, distinct_arrows
 
 _OUTLINES = {
     "signal": "shape=parallelogram",
@@ -39,7 +39,7 @@ def _attributes(shape: Shape) -> str:
     attributes += [_OUTLINES[word] for word in (shape.kind, shape.several) if word in _OUTLINES]
     if shape.tooltip:
         attributes.append(f"tooltip={_quoted(shape.tooltip)}")
-    if look := STATUSES.get(shape.status):
+    if look := LOOKS.get(shape.status):
         fill, line = look.light
         attributes.append(f'fillcolor="{fill}", color="{line}"')
     if shape.condition or not shape.required or shape.status == "skipped":

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..labels import cells, shorten, visible
-from .picture import STATUSES, Picture, Shape
+from .picture import LOOKS, Picture, Shape
 from .summary import GroupShape, summarise
 
 _PLAIN = re.compile(r"[^\w ,.()/=\u0080-\U0010ffff-]")
@@ -54,7 +54,7 @@ def _encoded(text: str) -> str:
 
 
 def _classes(shapes: Sequence[Shape]) -> Iterator[str]:
-    for status, look in STATUSES.items():
+    for status, look in LOOKS.items():
         members = [f"n{at}" for at, shape in enumerate(shapes) if shape.status == status]
         if members:
             fill, line = look.light

@@ -20,7 +20,7 @@ class Shape:
         required: False marks the step as optional.
         condition: The text of its `when`; empty if it has none.
         tooltip: What is said beside the full name when somebody points at the box.
-        status: One of `STATUSES`, or empty in a picture that shows no run.
+        status: One of `LOOKS`, or empty in a picture that shows no run and no change.
         detail: What is written after the status, such as `1.2 s, attempt 2`.
     """
 
@@ -46,7 +46,8 @@ class Arrow:
     """
     What `source` must end before `target` can start, both by id.
 
-    Dashed if `optional`, with a double head if `each` item of the source goes its own way.
+    Dashed if `optional`, with a double head if `each` item of the source goes its own way. `status` is one of `CHANGES`
+    in a picture of what changed.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Arrow:
     label: str = ""
     optional: bool = False
     each: bool = False
+    status: str = ""
 
 
 def _shapes(shapes: Iterable[Shape]) -> tuple[Shape, ...]:
@@ -115,6 +117,23 @@ STATUSES: dict[str, Look] = {
     ),
 }
 """Status -> its look, in the order in which a step goes through them."""
+
+
+CHANGES: dict[str, Look] = {
+    "added": Look(mark="+", icon="M5 1.2v7.6M1.2 5h7.6", light=("#dafbe1", "#1a7f37"), dark=("#12301d", "#3fb950")),
+    "removed": Look(mark="-", icon="M1.2 5h7.6", light=("#ffebe9", "#cf222e"), dark=("#481517", "#ff7b72")),
+    "changed": Look(
+        mark="*",
+        icon="M5 1.2v7.6M1.7 3.1l6.6 3.8M8.3 3.1L1.7 6.9",
+        light=("#fff8c5", "#9a6700"),
+        dark=("#3a2d08", "#d29922"),
+    ),
+    "reached": Look(mark=">", icon="M1 5h7M5 2l3 3-3 3", light=("#ddf4ff", "#0969da"), dark=("#0c2d4d", "#58a6ff")),
+}
+"""What became of a step from one graph to another, or whether a change reaches it -> its look."""
+
+LOOKS: dict[str, Look] = STATUSES | CHANGES
+"""All that may be said of a shape by mark, icon and colour."""
 
 
 KINDS: dict[str, str] = {

@@ -1,17 +1,23 @@
 """The colours and lines of a picture as CSS: no variables, no fonts of its own, nothing that must be fetched."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from .picture import STATUSES, Shape
+from .picture import LOOKS
 
 _FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Ubuntu,"Noto Sans","DejaVu Sans",Arial,sans-serif'
 _LIGHT = {"page": "#ffffff", "rim": "#d1d9e0", "box": "#f6f8fa", "line": "#818b98", "text": "#1f2328", "dim": "#59636e"}
 _DARK = {"page": "#0d1117", "rim": "#3d444d", "box": "#212830", "line": "#8b949e", "text": "#f0f6fc", "dim": "#a5aeb8"}
 
 
-def stylesheet(shapes: Sequence[Shape]) -> str:
-    """The rules for a picture with these shapes, first for light pages, then for dark ones."""
-    used = [status for status in STATUSES if any(shape.status == status for shape in shapes)]
+def stylesheet(statuses: Iterable[str], *, extra: str = "") -> str:
+    """
+    The rules for a picture in which these statuses occur, first for light pages, then for dark ones.
+
+    Args:
+        extra: Rules that only this sort of picture has, which name no colours.
+    """
+    present = set(statuses)
+    used = [status for status in LOOKS if status in present]
     fixed = (
         f".orchwf text{{font-family:{_FONT};font-size:11px;white-space:pre}}"
         ".orchwf .title{font-size:15px;font-weight:600}.orchwf .name{font-size:13px}"
@@ -25,9 +31,8 @@ def stylesheet(shapes: Sequence[Shape]) -> str:
         ".orchwf .icon,.orchwf .mark{fill:none;stroke-linecap:round;stroke-linejoin:round}"
         ".orchwf .icon{stroke-width:1.8}.orchwf .mark{stroke-width:1.3}"
     )
-    return (
-        f"{fixed}{_colours(_LIGHT, used, 'light')}@media (prefers-color-scheme:dark){{{_colours(_DARK, used, 'dark')}}}"
-    )
+    light, dark = _colours(_LIGHT, used, "light"), _colours(_DARK, used, "dark")
+    return f"{fixed}{extra}{light}@media (prefers-color-scheme:dark){{{dark}}}"
 
 
 def _colours(base: dict[str, str], statuses: Sequence[str], scheme: str) -> str:
@@ -36,13 +41,15 @@ def _colours(base: dict[str, str], statuses: Sequence[str], scheme: str) -> str:
         f".orchwf .page{{fill:{base['page']};stroke:{base['rim']}}}.orchwf .on{{stroke:{base['page']}}}"
         f".orchwf .box{{fill:{base['box']};stroke:{base['line']}}}"
         f".orchwf .frame{{stroke:{base['line']}}}.orchwf .mark{{stroke:{base['dim']}}}"
-        f".orchwf .arrow{{stroke:{base['line']}}}.orchwf .head{{fill:{base['line']}}}"
+        f".orchwf .arrow,.orchwf .grid{{stroke:{base['line']}}}.orchwf .head{{fill:{base['line']}}}"
+        f".orchwf .critical{{fill:{base['text']}}}"
     )
     for status in statuses:
-        fill, line = STATUSES[status].light if scheme == "light" else STATUSES[status].dark
+        fill, line = LOOKS[status].light if scheme == "light" else LOOKS[status].dark
         rules += (
             f".orchwf .{status} .box{{fill:{fill};stroke:{line}}}.orchwf .{status} .bar{{fill:{line}}}"
-            f".orchwf .{status} .frame{{stroke:{line}}}"
+            f".orchwf .{status} .frame,.orchwf .{status} .hatch{{stroke:{line}}}"
+            f".orchwf .arrow.{status}{{stroke:{line};stroke-width:2.2}}"
             f".orchwf .{status} .icon{{stroke:{line}}}.orchwf .{status} .state{{fill:{line}}}"
         )
     return rules

@@ -1,13 +1,14 @@
 """A picture of many steps as one of few: alike steps of one level become one shape that counts them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import attrs
 
 from ..labels import counted, shorten, stem, visible
 from .graph import Graph, earliest_levels, implied_edges, make_graph, topological_order
-from .picture import STATUSES, Arrow, Picture, Shape, distinct_arrows
+from .picture import LOOKS, Arrow, Picture, Shape, distinct_arrows
 
 MAX_SHAPES = 300
 """Up to so many steps each is drawn by itself."""
@@ -16,7 +17,19 @@ _MAX_ARROWS = 1_500
 _MAX_GROUPS = 120
 _MAX_BANDS = 24
 _NAMED = 8
-_WORST_FIRST = ("failed", "cancelled", "retrying", "running", "waiting", "pending", "skipped", "completed")
+_WORST_FIRST = (
+    *("failed", "cancelled", "retrying", "running", "waiting", "pending", "skipped", "completed"),
+    *("removed", "added", "changed", "reached"),
+)
+
+
+class HasStatus(Protocol):
+    """What may have a status: a shape, a lane."""
+
+    @property
+    def status(self) -> str:
+        """One of `LOOKS`, or empty."""
+        ...
 
 
 @attrs.frozen
@@ -172,7 +185,7 @@ def group_label(group: Group) -> str:
     return f"{group.name} × {count}" if group.name else f"{count} steps"
 
 
-def status_counts(shapes: Sequence[Shape]) -> dict[str, int]:
+def status_counts(shapes: Iterable[HasStatus]) -> dict[str, int]:
     """Status -> how many shapes have it, the worst first; what has none is not counted."""
     counts = Counter(shape.status for shape in shapes if shape.status)
     known = {status: counts.pop(status) for status in _WORST_FIRST if status in counts}
@@ -181,7 +194,7 @@ def status_counts(shapes: Sequence[Shape]) -> dict[str, int]:
 
 def worst(counts: dict[str, int]) -> str:
     """The status that is to be seen first; empty if there is none."""
-    return next((status for status in counts if status in STATUSES), "")
+    return next((status for status in counts if status in LOOKS), "")
 
 
 def counts_text(counts: dict[str, int]) -> str:

@@ -7,21 +7,18 @@ It is legible on any page: it brings its background, and follows the reader's ch
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from html import escape
 from itertools import pairwise
 
 from ..labels import common_prefix, counted, pixels, shorten, visible
-from .boxes import ICON_ROOM, LINE, SMALL_SIZE, Line, lines_of, margin_of, size_of, tooltip
+from .boxes import LINE, SMALL_SIZE, Line, lines_of, margin_of, size_of, tooltip
+from .canvas import MARGIN, Drawn, Frame, Spot, drawn_line, escaped, heading
 from .layout import Box, Layout, Point, lay_out
 from .outlines import bar, number, outline
-from .picture import KINDS, STATUSES, Arrow, Picture, Shape
-from .stylesheet import stylesheet
+from .picture import LOOKS, Arrow, Picture, Shape
 from .summary import indexed, summarise
 
-_MARGIN = 16.0
 _HEAD = 6.0
 _MAX_ARROW_LABEL = 110.0
-_NOTE_WIDTH = 640.0
 
 
 def to_svg(picture: Picture) -> str:
@@ -31,27 +28,30 @@ def to_svg(picture: Picture) -> str:
     Colours follow the reader's preference for light or dark, statuses are shown by word and icon, too. A name too long
     for its box is shortened in the middle; pointing at the box shows all of it.
     """
+    return draw(picture).svg
+
+
+def draw(picture: Picture) -> Drawn:
+    """The picture as `to_svg` gives it, with what it says where somebody points at it."""
     drawn = summarise(picture)
     prefix = common_prefix([visible(shape.label) for shape in drawn.shapes])
     lines = [lines_of(shape, prefix) for shape in drawn.shapes]
     sizes = [size_of(shape, own) for shape, own in zip(drawn.shapes, lines, strict=True)]
     layout = lay_out(indexed(drawn, drawn.arrows), sizes, label=_largest_label(drawn.arrows))
     note = " ".join(filter(None, (drawn.note, f"All names begin with {prefix}" if prefix else "")))
-    above = _heading(visible(picture.title), visible(note))
-    legend = _legend(picture.shapes)
-    top = _MARGIN + sum(line.size + 7.0 for line in above) + (6.0 if above else 0.0)
-    width = max([layout.width, *(line.width for line in (*above, legend))]) + 2 * _MARGIN
-    height = top + layout.height + _MARGIN + (26.0 if legend.text else 0.0)
-    body = [
-        f'<rect class="page" x=".5" y=".5" width="{number(width - 1)}" height="{number(height - 1)}" rx="8"/>',
-        *_drawn_heading(above),
-        f'<g transform="translate({number(_MARGIN)} {number(top)})">',
-        *_drawn_arrows(drawn, layout),
-        *map(_drawn_shape, drawn.shapes, layout.boxes, lines),
-        "</g>",
-        *_drawn_legend(picture.shapes, height - 20.0),
+    frame = Frame(
+        title=visible(picture.title) or "Workflow",
+        text=description(picture, drawn),
+        above=heading(visible(picture.title), visible(note)),
+        legend=_legend(picture.shapes),
+    )
+    body = [*_drawn_arrows(drawn, layout), *map(_drawn_shape, drawn.shapes, layout.boxes, lines)]
+    spots = [
+        Spot(x=box.x, y=box.y, width=box.width, height=box.height, text=tooltip(shape))
+        for shape, box in zip(drawn.shapes, layout.boxes, strict=True)
     ]
-    return "\n".join([*_opening(picture, drawn, width, height), *body, "</svg>", ""])
+    width = max(layout.width, frame.width) + 2 * MARGIN
+    return frame.around(body, width, frame.top + layout.height + frame.bottom, spots)
 
 
 def _largest_label(arrows: Sequence[Arrow]) -> Point:
@@ -61,31 +61,6 @@ def _largest_label(arrows: Sequence[Arrow]) -> Point:
 
 def _arrow_label(arrow: Arrow) -> str:
     return shorten(visible(arrow.label), _MAX_ARROW_LABEL, partial(pixels, size=SMALL_SIZE))
-
-
-def _heading(title: str, note: str) -> list[Line]:
-    """The title, and the note in lines of a readable length."""
-    lines = [Line(shorten(title, 480.0, partial(pixels, size=15.0)), "title", 15.0)] if title else []
-    row = ""
-    for word in note.split():
-        if row and pixels(f"{row} {word}", SMALL_SIZE) > _NOTE_WIDTH:
-            lines.append(Line(row, "trait", SMALL_SIZE))
-            row = ""
-        fitted = shorten(word, _NOTE_WIDTH, partial(pixels, size=SMALL_SIZE))
-        row = f"{row} {fitted}" if row else fitted
-    return [*lines, Line(row, "trait", SMALL_SIZE)] if row else lines
-
-
-def _opening(picture: Picture, drawn: Picture, width: float, height: float) -> Iterator[str]:
-    title = visible(picture.title) or "Workflow"
-    size = f'width="{number(width)}" height="{number(height)}" viewBox="0 0 {number(width)} {number(height)}"'
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="orchwf" role="img" aria-label="{_escaped(title)}" {size} '
-        'style="max-width:100%;height:auto">'
-    )
-    yield f"<title>{_escaped(title)}</title>"
-    yield f"<desc>{_escaped(description(picture, drawn))}</desc>"
-    yield f"<style>{stylesheet(picture.shapes)}</style>"
 
 
 def description(picture: Picture, drawn: Picture) -> str:
@@ -99,37 +74,19 @@ def description(picture: Picture, drawn: Picture) -> str:
     return " ".join(parts)
 
 
-def _drawn_heading(lines: Sequence[Line]) -> Iterator[str]:
-    y = _MARGIN
-    for line in lines:
-        y += line.size
-        yield f'<text class="{line.css}" x="{number(_MARGIN)}" y="{number(y)}">{_escaped(line.text)}</text>'
-        y += 7.0
-
-
 def _drawn_shape(shape: Shape, box: Box, lines: Sequence[Line]) -> str:
-    classes = ["step", *filter(None, (shape.status if shape.status in STATUSES else "",))]
+    classes = ["step", *filter(None, (shape.status if shape.status in LOOKS else "",))]
     classes += ["when"] * bool(shape.condition or shape.status == "skipped") + ["optional"] * (not shape.required)
-    parts = [f'<g class="{" ".join(classes)}"><title>{_escaped(tooltip(shape))}</title>', *outline(shape, box)]
-    if shape.status in STATUSES:
+    parts = [f'<g class="{" ".join(classes)}"><title>{escaped(tooltip(shape))}</title>', *outline(shape, box)]
+    if shape.status in LOOKS:
         parts.append(bar(shape, box))
     baseline = box.y + (box.height - LINE * len(lines)) / 2 + 11.5
     # Beside the bar of a status the text starts at the left; without one it stands in the middle.
-    x, css = (box.x + margin_of(shape), "") if shape.status in STATUSES else (box.x + box.width / 2, " mid")
+    x, css = (box.x + margin_of(shape), "") if shape.status in LOOKS else (box.x + box.width / 2, " mid")
     for line in lines:
-        parts.append(_drawn_line(line, x, baseline, css))
+        parts.append(drawn_line(line, x, baseline, css))
         baseline += LINE
     return "".join([*parts, "</g>"])
-
-
-def _drawn_line(line: Line, x: float, y: float, css: str = "") -> str:
-    icon = ""
-    if line.icon:
-        left = x - line.width / 2 if css else x
-        kind, path = ("icon", STATUSES[line.icon].icon) if line.icon in STATUSES else ("mark", KINDS[line.icon])
-        icon = f'<path class="{kind}" transform="translate({number(left)} {number(y - 9)})" d="{path}"/>'
-        x += ICON_ROOM / 2 if css else ICON_ROOM
-    return f'{icon}<text class="{line.css}{css}" x="{number(x)}" y="{number(y)}">{_escaped(line.text)}</text>'
 
 
 def _drawn_arrows(picture: Picture, layout: Layout) -> Iterator[str]:
@@ -139,7 +96,7 @@ def _drawn_arrows(picture: Picture, layout: Layout) -> Iterator[str]:
     labels = []
     for arrow in sorted(picture.arrows, key=lambda arrow: not arrow.optional):
         points = layout.routes[place[arrow.source], place[arrow.target]]
-        css = "arrow dashed" if arrow.optional else "arrow"
+        css = " ".join(["arrow", *["dashed"] * arrow.optional, *[arrow.status] * (arrow.status in LOOKS)])
         yield f'<path class="{css}" d="{_curve(points, layout.is_across)}"/>'
         heads[points[-1]] = None
         if arrow.each:
@@ -164,7 +121,7 @@ def _drawn_arrow_label(arrow: Arrow, points: Sequence[Point], *, toward_end: boo
         y = y + (near[1] - y) * 0.5
     else:
         x = x + (near[0] - x) * 0.5
-    return f'<text class="on" x="{number(x)}" y="{number(y + 4)}">{_escaped(_arrow_label(arrow))}</text>'
+    return f'<text class="on" x="{number(x)}" y="{number(y + 4)}">{escaped(_arrow_label(arrow))}</text>'
 
 
 def _curve(points: Sequence[Point], is_across: bool) -> str:
@@ -201,27 +158,9 @@ def _head(point: Point, is_across: bool) -> str:
     return f"M{_pair(point)}L{_pair((x - 4, y - back))}L{_pair((x + 4, y - back))}z"
 
 
-def _legend(shapes: Sequence[Shape]) -> Line:
-    """All of the legend as one line, to measure it."""
-    entries = _legend_entries(shapes)
-    return Line("".join(f"{count:,} {status}      " for status, count in entries), "state", SMALL_SIZE)
-
-
-def _legend_entries(shapes: Sequence[Shape]) -> list[tuple[str, int]]:
+def _legend(shapes: Sequence[Shape]) -> list[tuple[str, int]]:
     counts = Counter(shape.status for shape in shapes)
-    return [(status, counts[status]) for status in STATUSES if counts[status]]
-
-
-def _drawn_legend(shapes: Sequence[Shape], y: float) -> Iterator[str]:
-    x = _MARGIN
-    for status, count in _legend_entries(shapes):
-        line = Line(f"{count:,} {status}", "state", SMALL_SIZE, status)
-        yield f'<g class="{status}">{_drawn_line(line, x, y + 4)}</g>'
-        x += line.width + 14.0
-
-
-def _escaped(text: str) -> str:
-    return escape(text, quote=True)
+    return [(status, counts[status]) for status in LOOKS if counts[status]]
 
 
 def _pair(point: Point) -> str:

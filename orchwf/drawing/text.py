@@ -1,12 +1,12 @@
 """A picture for a terminal: lanes like those of `git log --graph`, or a list by level."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
 from ..labels import cells, common_prefix, counted, shorten, visible
 from .graph import Graph, earliest_levels, topological_order
-from .picture import STATUSES, Arrow, Picture, Shape, distinct_arrows
+from .picture import LOOKS, Arrow, Picture, Shape, distinct_arrows
 from .summary import Group, counts_text, group_label, indexed, level_groups, status_counts, worst
 
 _WIDTH = 100
@@ -32,12 +32,19 @@ def to_text(picture: Picture, *, encoding: str = "utf-8") -> str:
     body = lanes if lanes is not None else _listed(picture, graph)
     heading = [visible(picture.title)] if picture.title else []
     heading += [visible(picture.note)] if picture.note else []
-    text = "\n".join(_fitted(line) for line in [*heading, *body]) + "\n"
-    return (
-        text
-        if _has_all(text, encoding)
-        else text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
-    )
+    return encodable("\n".join(_fitted(line) for line in [*heading, *body]) + "\n", encoding, _ASCII)
+
+
+def encodable(text: str, encoding: str, plain: Mapping[int, str | int]) -> str:
+    """
+    The text, if this encoding has all of it; else with other characters for those that it lacks.
+
+    Args:
+        plain: Character -> what is written instead of it.
+    """
+    if _has_all(text, encoding):
+        return text
+    return text.translate(plain).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _naming_items(picture: Picture, arrows: Sequence[Arrow]) -> Picture:
@@ -154,7 +161,7 @@ def _connection(lanes: Sequence[int | None], first: int, others: Sequence[int], 
 
 
 def _mark(status: str) -> str:
-    return STATUSES[status].mark if status in STATUSES else _MARK
+    return LOOKS[status].mark if status in LOOKS else _MARK
 
 
 def _named(lanes: str, shape: Shape) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..core.events import Event
 from ..core.history import StepRecord
@@ -29,8 +29,14 @@ from ..ports import RunRecord
 from .clock import pause
 from .execution import Execution
 from .ledger import Ledger
+from .live import Live
 from .result import RunResult, count_statuses, mimebundle_of
+from .showing import is_loop_running, open_screen
 from .stored import stored_history
+
+if TYPE_CHECKING:
+    # For a type only: what draws is loaded by who looks.
+    from ..drawing import Timeline
 
 W = TypeVar("W")
 V = TypeVar("V")
@@ -69,6 +75,15 @@ class RunHandle(Generic[W]):
         run, dag = self._execution.machine.run, self._execution.dag
         steps = {name: standing_record(run, name) for name in dag.nodes}
         return mimebundle_of(dag, steps, f"run {self.id}: {run.status}, {count_statuses(steps.values())}")
+
+    def _ipython_display_(self) -> None:
+        """Show the run in the output of the cell, and go on to do so until it has ended, or is paused."""
+        bundle, showings = self._repr_mimebundle_(), self._ledger.showings
+        screen = open_screen(bundle)
+        if screen is None:
+            print(bundle["text/plain"])  # noqa: T201 - what was asked for is shown, where it cannot be drawn
+        elif not showings.is_closed and is_loop_running():
+            showings.begin(Live(self._ledger, self.id, screen).follow())
 
     async def status(self) -> RunStatus:
         """Where the run is now."""
@@ -182,6 +197,11 @@ class RunHandle(Generic[W]):
     async def steps(self) -> dict[str, StepRecord]:
         """Step name -> what became of it so far, of all steps of the workflow, in topological order."""
         return dict((await self._result(await self._ledger.record(self.id))).steps)
+
+    async def timeline(self) -> "Timeline":
+        """What it did when, so far: as `RunResult.timeline`."""
+        result = await self._result(await self._ledger.record(self.id))
+        return result.timeline_until(self._ledger.clock.now())
 
     async def events(self, follow: bool = False) -> AsyncIterator[Event]:
         """

@@ -20,6 +20,7 @@ from .execution import Execution
 from .hearing import Hearing
 from .published import Published
 from .registry import Registry
+from .showing import Showings
 from .stored import stored_dag
 
 Startable = Dag | Published
@@ -71,6 +72,7 @@ class Ledger:
         poked: Is set when something was said to a run.
         heed: What is done here, at once, about a run that was asked to end or to pause.
         hearing: What the store tells.
+        showings: The runs that are followed on a screen.
     """
 
     def __init__(self, store: Store, clock: Clock, registry: Registry, here: Here) -> None:
@@ -81,6 +83,7 @@ class Ledger:
         self.poked = asyncio.Event()
         self.heed: Callable[[RunRecord, str], Awaitable[None]] = _left_to_its_owner
         self.hearing = Hearing(store)
+        self.showings = Showings()
         self.hearing.hearers.append(self._hear)
 
     def _hear(self, hint: Hint) -> None:

@@ -3,23 +3,29 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
 from ..core.children import ChildResult, decoded_output
 from ..core.dag import Dag
-from ..core.definition import Node
+from ..core.details import detail_text
 from ..core.history import History, StepRecord
-from ..core.progress import brief_wait_text, items_text, several_of, tally_of, told_status, utc_text
+from ..core.progress import told_status
 from ..core.references import MISSING, ChildOutput, Ref, alternatives
 from ..core.report import Report
 from ..core.rows import ITEMS
 from ..core.state import RunStatus, StepStatus
 from ..core.suggestions import did_you_mean
+from ..core.tables import Table, make_table
+from ..core.timelines import make_timeline, period_of
 from ..core.wording import count_steps, duration_text
 from ..errors import UnknownStepError, UsageError
 from ..ports import RunRecord
+
+if TYPE_CHECKING:
+    # For a type only: what draws is loaded by who looks.
+    from ..drawing import Timeline
 
 W = TypeVar("W")
 T = TypeVar("T")
@@ -147,48 +153,73 @@ class RunResult(Generic[W]):
             folder=folder,
         )  # fmt: skip
 
+    def timeline(self) -> "Timeline":
+        """
+        What the run did when, as a picture: attempts as bars, waits hatched, the critical path marked.
+
+        A notebook shows it, and `print` does.
+        """
+        return self.timeline_until(None)
+
+    def timeline_until(self, now: float | None) -> "Timeline":
+        """
+        The same of a run that goes on.
+
+        Args:
+            now: Epoch seconds; None for when something happened last.
+        """
+        begin, end = (None if each is None else each.timestamp() for each in (self.started_at, self.ended_at))
+        period = period_of(self.steps, begin, now if end is None else end)
+        title = f"{self.workflow} run {self.run_id}"
+        return make_timeline(self.steps, self._dag, period, title=title, note=f"{self._said()}.")
+
+    def table(self) -> Table:
+        """
+        A row for each step, in topological order: where it is, since when, how long it took, how often it was tried.
+
+        A notebook shows it, and `print` does; `pandas.DataFrame(result.table())` takes it as it is.
+        """
+        return make_table(self.steps, self._dag)
+
     def __repr__(self) -> str:
+        return f"<{self.workflow} run {self.run_id} {self._said()}>"
+
+    def _said(self) -> str:
+        """`completed in 2.1 s (3 completed)`: how it ended, and why if that was not well."""
         counts = count_statuses(self.steps.values())
         took = "" if self.duration is None else f" in {duration_text(self.duration)}"
         error = f": {self.error}" if self.error else ""
-        return f"<{self.workflow} run {self.run_id} {self.status}{took} ({counts}){error}>"
+        return f"{self.status}{took} ({counts}){error}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         if self._dag is None:
             return {"text/plain": repr(self)}
-        return mimebundle_of(self._dag, self.steps, repr(self))
+        return mimebundle_of(self._dag, self.steps, repr(self)[1:-1])
 
 
-def run_picture(dag: Dag, steps: Mapping[str, StepRecord], note: str = "") -> Any:
-    """The picture of a graph in which each step shows where it is in a run."""
+def run_picture(dag: Dag, steps: Mapping[str, StepRecord], note: str = "", now: float | None = None) -> Any:
+    """
+    The picture of a graph in which each step shows where it is in a run.
+
+    Args:
+        now: Epoch seconds, if it is to be said for how long steps run already.
+    """
     picture = dag.picture()
     shapes = []
     for shape in picture.shapes:
         record = steps.get(shape.id) or StepRecord(shape.id)
-        detail = _detail(record, dag.nodes.get(shape.id))
+        detail = detail_text(record, dag.nodes.get(shape.id), now)
         shapes.append(attrs.evolve(shape, status=str(told_status(record)), detail=detail))
     return attrs.evolve(picture, shapes=tuple(shapes), note=note)
 
 
-def mimebundle_of(dag: Dag, steps: Mapping[str, StepRecord], note: str) -> dict[str, str]:
-    """What a notebook shows of a run: the picture, and text for where there are none."""
+def mimebundle_of(
+    dag: Dag, steps: Mapping[str, StepRecord], note: str, now: float | None = None
+) -> dict[str, str]:  # fmt: skip
+    """What a notebook shows of a run: the picture, and text for where there are none. `now` as of `run_picture`."""
     from .. import drawing  # Only wanted by who looks.
 
-    return drawing.mimebundle(run_picture(dag, steps, note))
-
-
-def _detail(record: StepRecord, node: Node | None) -> str:
-    parts = [] if record.duration is None else [duration_text(record.duration)]
-    tally = tally_of(record)
-    if tally is not None:
-        parts.append(items_text(tally, several_of(record, node), record.status))
-    if waits := brief_wait_text(record, node, partial(utc_text, since=record.started_at or 0.0)):
-        parts.append(waits)
-    if record.attempt > 1:
-        parts.append(f"attempt {record.attempt}")
-    if record.compensation is not None and record.compensation.status.is_final:
-        parts.append("undone" if record.compensation.status is StepStatus.COMPLETED else "could not be undone")
-    return ", ".join(parts)
+    return drawing.mimebundle(run_picture(dag, steps, note, now))
 
 
 def count_statuses(records: Iterable[StepRecord]) -> str:

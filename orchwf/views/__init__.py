@@ -1,5 +1,6 @@
 """A run for human eyes: rows, labels and lines. Pure functions, shared by whatever shows runs."""
 
+from ..core.progress import progress_text as progress_text
 from .changes import Changes as Changes
 from .entries import event_line as event_line
 from .instants import clock_time as clock_time
@@ -30,6 +31,5 @@ from .schedules import zone_time as zone_time
 from .steps import attempt_lines as attempt_lines
 from .steps import is_progress as is_progress
 from .steps import item_lines as item_lines
-from .steps import progress_text as progress_text
 from .steps import step_line as step_line
 from .steps import steps_to_show as steps_to_show

@@ -23,13 +23,12 @@ from ..core.events import (
     TimerSet,
 )
 from ..core.lines import Line, brief, padded
-from ..core.progress import what_for
+from ..core.progress import progress_text, what_for
 from ..core.state import StepStatus
 from ..core.wording import MARKS, duration_text, plural
 from ..labels import visible
 from .instants import time_to_come
 from .items import ItemChanges, name_of
-from .steps import progress_text
 
 
 @attrs.define

@@ -23,11 +23,12 @@ from ..core.events import (
 )
 from ..core.failures import item_name
 from ..core.lines import Line, brief, names_text, padded
+from ..core.progress import progress_text
 from ..core.wording import MARKS, plural
 from .changes import again_text
 from .instants import clock_time, near_time
 from .items import name_of
-from .steps import is_progress, progress_text
+from .steps import is_progress
 
 
 def event_line(event: Event, width: int = 16) -> Line:

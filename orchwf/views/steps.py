@@ -1,6 +1,5 @@
 """The steps of one run."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,6 +11,7 @@ from ..core.history import AttemptRecord, StepRecord
 from ..core.lines import STOPPED, Line, brief, padded
 from ..core.progress import (
     items_text,
+    progress_text,
     several_of,
     tally_of,
     told_status,
@@ -184,17 +184,6 @@ def _undoing(record: StepRecord) -> str:
 def is_progress(progress: str | None) -> bool:
     """Whether a body said how far it is, and not only that it lives."""
     return progress not in (None, "null")
-
-
-def progress_text(progress: str | None) -> str:
-    """What a body said of how far it is: text as it is, `row=3 of=10` for an object, and JSON for everything else."""
-    value: object = json.loads(progress or "null")
-    if isinstance(value, str):
-        return brief(value)
-    if isinstance(value, dict):
-        pairs = ((name, each if isinstance(each, str) else json.dumps(each)) for name, each in value.items())
-        return brief(" ".join(f"{name}={each}" for name, each in pairs))
-    return brief(json.dumps(value, ensure_ascii=False))
 
 
 def _headline(error: ErrorInfo | None) -> str:

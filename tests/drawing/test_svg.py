@@ -279,11 +279,30 @@ def test_mimebundle_has_two_entries():
 
 @given(hostile_pictures())
 def test_mimebundle_is_one_image_with_the_svg(picture: Picture):
-    """Whatever the names, the HTML is one element, and its address is the picture."""
+    """Whatever the names, the HTML is an image whose address is the picture, and over it empty elements with titles."""
     match = re.fullmatch(
-        r'<img src="data:image/svg\+xml;base64,([\w+/=]+)" alt="[^"<>]*" style="max-width:100%">',
+        r'<div style="[\w:;%-]+"><img src="data:image/svg\+xml;base64,([\w+/=]+)" alt="[^"<>]*" style="[\w:;%-]+">'
+        r'((?:<span style="[\w:;.%-]+" title="[^"<>]*"></span>)*)</div>',
         mimebundle(picture)["text/html"],
     )
 
     assert match is not None
     assert base64.b64decode(match[1]).decode() == to_svg(picture)
+    assert len(picture.shapes) == match[2].count("<span")
+
+
+def test_what_is_said_of_a_shape_stands_over_it():
+    """As a part of the size of the image, which may be scaled down."""
+    html = mimebundle(Picture("p", (Shape("a", "alone", tooltip="Says\n<more> & all"),), ()))["text/html"]
+
+    place, title = re.findall(r'<span style="([^"]*)" title="([^"]*)">', html)[0]
+
+    assert "alone&#10;Says&#10;&lt;more&gt; &amp; all" == title
+    assert re.fullmatch(r"position:absolute;left:[\d.]+%;top:[\d.]+%;width:[\d.]+%;height:[\d.]+%", place)
+
+
+def test_what_is_said_of_many_shapes_is_short():
+    """The output of a cell is kept with the notebook: so much is said in all, and what that is is divided."""
+    shapes = [Shape(f"s{at}", f"s{at}", tooltip="word " * 1_000) for at in range(200)]
+
+    assert len(mimebundle(Picture("p", shapes, ()))["text/html"]) < 300_000

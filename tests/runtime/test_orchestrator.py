@@ -20,6 +20,7 @@ from orchwf import (
     NonRetryable,
     NotResumableError,
     Orchestrator,
+    OrchwfWarning,
     Quorum,
     RecordedError,
     Retry,
@@ -112,7 +113,8 @@ async def test_blocking_run_under_a_running_loop():
 
     variable.set("mine")
 
-    assert "mine" == orchwf.run(make_workflow("Seen", [seen])(), store="memory:")["seen"]
+    with pytest.warns(OrchwfWarning, match=r"\[blocked-loop\] orchwf.run blocks the event loop that runs here"):
+        assert "mine" == orchwf.run(make_workflow("Seen", [seen])(), store="memory:")["seen"]
 
 
 async def test_blocking_run_under_a_running_loop_raises_what_failed():
@@ -122,7 +124,7 @@ async def test_blocking_run_under_a_running_loop_raises_what_failed():
     def broken() -> None:
         raise ValueError("broken")
 
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(RunFailed) as caught, pytest.warns(OrchwfWarning):
         orchwf.run(make_workflow("Broken", [broken])(), store="memory:")
 
     assert "broken" == str(caught.value.__cause__)
@@ -1205,7 +1207,8 @@ def test_interrupt_of_a_blocking_run_under_a_loop(tmp_path: Path):
         raise RuntimeError("told")
 
     async def cell() -> None:
-        orchwf.run(make_workflow("Waits", [waits])(), store=url, run_id="r")
+        with pytest.warns(OrchwfWarning):
+            orchwf.run(make_workflow("Waits", [waits])(), store=url, run_id="r")
 
     # Not asyncio.run, which takes the first interrupt for its own main task.
     loop = asyncio.new_event_loop()

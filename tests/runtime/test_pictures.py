@@ -60,7 +60,7 @@ async def test_a_run_that_waits_shows_for_what():
     assert [line for line in lines if "night" in line or "paid" in line] == [
         line for line in drawn if "night" in line or "paid" in line
     ]
-    assert "<title>check\ncompleted · 2/3, 1 failed\neach</title>" in svg_of(handle)
+    assert "<title>check\ncompleted · 2/3, 1 failed\neach\ngives int\n" in svg_of(handle)
     assert ", 2/3, 1 failed" in svg_of(result._repr_mimebundle_())
 
 

@@ -19,8 +19,9 @@ from .finding import LAST, LAST_FAILED
 from .inputs import make_instance
 from .leaving import run_in_time
 from .loading import load, load_one, parse_target
-from .schedule_commands import add_to
+from .schedule_commands import add_to as add_schedule_commands
 from .send_command import send
+from .study_commands import add_to as add_study_commands
 from .worker_command import worker
 
 _HELP = """
@@ -313,6 +314,7 @@ def doctor(
     return asyncio.run(examine.doctor(common.output, common.place, apps))
 
 
-add_to(app)
+add_schedule_commands(app)
+add_study_commands(app)
 app.command(worker, alias="serve", sort_key=14)
 app.command(copy, sort_key=15)

@@ -1,14 +1,16 @@
 """From `7f3a`, `last` or `last-failed` to a run of the store, and what there is to know of it."""
 
 import os
+import re
 import time
 
 import attrs
 
 from ..core.dag import Dag
-from ..core.history import History
+from ..core.history import History, StepRecord
 from ..core.report import Report
 from ..core.state import RunStatus
+from ..core.suggestions import did_you_mean
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.owner import is_abandoned, is_dead, parse_owner
 from ..runtime.result import RunResult
@@ -18,6 +20,7 @@ from .documents import Document, result_document, run_document
 from .exits import CommandError, Exit
 
 LAST, LAST_FAILED = "last", "last-failed"
+_ITEM = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 _MOST_CANDIDATES = 10
 _PAGE = 100
 _LONGEST_PARENT = 160
@@ -183,3 +186,27 @@ async def read_run(store: Store, record: RunRecord) -> Found:
     """
     history = await stored_history(store, record.id)
     return Found(record, history, await stored_dag(store, record.fingerprint))
+
+
+def step_of(found: Found, text: str) -> StepRecord:
+    """
+    What became of the step, or of the item `parse[3]`, that is meant by this text.
+
+    Raises:
+        CommandError: there is none.
+    """
+    steps = found.result.steps
+    match = _ITEM.fullmatch(text) if text not in steps else None
+    name = match[1] if match is not None else text
+    if name not in steps:
+        hint = did_you_mean(name, list(steps), "steps")
+        raise CommandError(f"{found.record.workflow} has no step {name!r}. {hint}".rstrip(), Exit.NOT_FOUND)
+    if match is None:
+        return steps[name]
+    number = int(match[2])
+    item = steps[name].items.get(number) or next((each for each in steps[name].present if each.item == number), None)
+    if item is None:
+        count = steps[name].count
+        what = "has no items" if not count else f"has the items {name}[0] to {name}[{count - 1}]"
+        raise CommandError(f"step {name!r} of run {found.record.id!r} {what}, and no {text}", Exit.NOT_FOUND)
+    return item

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +12,6 @@ from ..core.lines import Line, brief, name_width
 from ..core.options import seconds
 from ..core.progress import told_status
 from ..core.state import RunStatus
-from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, counts_text, plural
 from ..drawing import to_text
 from ..errors import BadOptionError, StoreError
@@ -34,7 +32,7 @@ from ..views import (
 )
 from .documents import event_document
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run
+from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run, step_of
 from .output import Output, table
 from .places import Place, opened
 
@@ -171,7 +169,7 @@ def _facts(found: Found) -> list[Line]:
 
 
 def _show_output(output: Output, found: Found, step: str) -> int:
-    record = _record_of(found, step)
+    record = step_of(found, step)
     text = record.result
     if text is None:
         raise CommandError(
@@ -187,27 +185,6 @@ def _show_output(output: Output, found: Found, step: str) -> int:
     return Exit.DONE
 
 
-_ITEM = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
-
-
-def _record_of(found: Found, text: str) -> StepRecord:
-    """What became of the step, or of the item `parse[3]`, that is meant by this text."""
-    steps = found.result.steps
-    match = _ITEM.fullmatch(text) if text not in steps else None
-    name = match[1] if match is not None else text
-    if name not in steps:
-        hint = did_you_mean(name, list(steps), "steps")
-        raise CommandError(f"{found.record.workflow} has no step {name!r}. {hint}".rstrip(), Exit.NOT_FOUND)
-    if match is None:
-        return steps[name]
-    item = steps[name].items.get(int(match[2]))
-    if item is None:
-        count = steps[name].count
-        what = "has no items" if not count else f"has the items {name}[0] to {name}[{count - 1}]"
-        raise CommandError(f"step {name!r} of run {found.record.id!r} {what}, and no {text}", Exit.NOT_FOUND)
-    return item
-
-
 def _harmless(text: str) -> str:
     """The text for a terminal: with its lines and tabs, but nothing that could move the cursor."""
     return "\n".join(visible(line.replace("\t", "    ")) for line in text.split("\n"))
@@ -221,7 +198,7 @@ async def events(output: Output, place: Place, run: str, *, step: str | None, si
     begin = 0.0 if since is None else since_epoch(since)
     async with opened(place.url) as store:
         record = await find_run(store, run)
-        wanted = None if step is None else _record_of(await read_run(store, record), step)
+        wanted = None if step is None else step_of(await read_run(store, record), step)
         width = await _kind_width(store, record)
         async for event in log_of(store, record.id, follow=follow):
             if event.at < begin or (wanted is not None and not _is_about(event, wanted)):

@@ -2,6 +2,10 @@
 
 from .changes import Changes as Changes
 from .entries import event_line as event_line
+from .explaining import Explanation as Explanation
+from .explaining import Known as Known
+from .explaining import asks_standing as asks_standing
+from .explaining import explain as explain
 from .instants import clock_time as clock_time
 from .instants import iso_time as iso_time
 from .instants import local_time as local_time

@@ -15,7 +15,6 @@ from ..core.state import RunStatus
 from ..core.wording import count_steps, counts_text, plural
 from ..drawing import to_text
 from ..errors import BadOptionError, StoreError
-from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
 from ..runtime.stored import stored_dag, stored_json
@@ -33,7 +32,7 @@ from ..views import (
 from .documents import event_document
 from .exits import CommandError, Exit
 from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run, step_of
-from .output import Output, table
+from .output import Output, harmless, table
 from .places import Place, opened
 
 _TITLES = ("", "status", "workflow", "run", "started", "took", "tags", "error")
@@ -179,15 +178,10 @@ def _show_output(output: Output, found: Found, step: str) -> int:
     if output.json:
         output.document({"run": found.record.id, "step": step, "output": value})
     elif isinstance(value, str):
-        output.text(_harmless(value) if output.is_terminal else value)
+        output.text(harmless(value) if output.is_terminal else value)
     else:
         output.text(json.dumps(value, indent=2, ensure_ascii=not output.encoding.lower().startswith("utf")))
     return Exit.DONE
-
-
-def _harmless(text: str) -> str:
-    """The text for a terminal: with its lines and tabs, but nothing that could move the cursor."""
-    return "\n".join(visible(line.replace("\t", "    ")) for line in text.split("\n"))
 
 
 # Its log.

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from . import explain as explaining
+from . import options, step_command
 from .common import DEFAULTS, Common
 
 Run = Annotated[str, Parameter(help="Which run.")]
@@ -14,6 +15,7 @@ Run = Annotated[str, Parameter(help="Which run.")]
 def add_to(app: App) -> None:
     """Let the program have these commands, too."""
     app.command(explain, sort_key=8.1)
+    app.command(step, sort_key=8.2)
 
 
 def explain(
@@ -30,3 +32,31 @@ def explain(
     orchwf explain 7f3a 'parse[3]' --json
     """
     return asyncio.run(explaining.told(common.output, common.place, run, step))
+
+
+def step(
+    target: options.Target,
+    step: Annotated[str, Parameter(help="The step, or an item of it: parse, 'parse[3]'.")],
+    /,
+    *,
+    from_run: Annotated[str, Parameter(name="--from", help="The run that says what its body is called with.")],
+    pdb: Annotated[
+        bool, Parameter(negative="", help="Let pdb show where the body raises.", show_default=False)
+    ] = False,
+    trace: Annotated[
+        bool, Parameter(negative="", help="Let pdb stop at the first line of the body.", show_default=False)
+    ] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Run the body of one step again, here, with the arguments that a run recorded; nothing is written.
+
+    orchwf step flow.py validate --from last-failed --pdb
+    orchwf step flow.py 'parse[3]' --from 7f3a --trace
+
+    What the body does outside, such as a payment, it does again.
+    """
+    output = common.output
+    wanted = step_command.Wanted(target=target, step=step, run=from_run, post_mortem=pdb, trace=trace)
+    found, record, body = asyncio.run(step_command.prepared(output, common.place, wanted))
+    return step_command.run_body(output, found, record, body, wanted)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from . import diff_command, options, step_command
 from . import explain as explaining
-from . import options, step_command
 from .common import DEFAULTS, Common
+from .finding import LAST
 
 Run = Annotated[str, Parameter(help="Which run.")]
 
@@ -16,6 +17,7 @@ def add_to(app: App) -> None:
     """Let the program have these commands, too."""
     app.command(explain, sort_key=8.1)
     app.command(step, sort_key=8.2)
+    app.command(diff, sort_key=8.3)
 
 
 def explain(
@@ -60,3 +62,22 @@ def step(
     wanted = step_command.Wanted(target=target, step=step, run=from_run, post_mortem=pdb, trace=trace)
     found, record, body = asyncio.run(step_command.prepared(output, common.place, wanted))
     return step_command.run_body(output, found, record, body, wanted)
+
+
+def diff(
+    first: Annotated[str, Parameter(help="The run that is compared with, such as one that went well.")],
+    second: Annotated[str, Parameter(help="The run that is looked at.")] = LAST,
+    /,
+    *,
+    all: Annotated[  # noqa: A002  As the option is called.
+        bool, Parameter(negative="", help="All steps, however many.", show_default=False)
+    ] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """
+    Say in what two runs of one workflow differ: inputs, definition, states, durations and outputs.
+
+    orchwf diff 7f3a last
+    orchwf diff monday tuesday --json
+    """
+    return asyncio.run(diff_command.diff(common.output, common.place, first, second, everything=all))

@@ -208,6 +208,9 @@ def show(
     *,
     output: Annotated[str | None, Parameter(help="Print what this step returned, and nothing else.")] = None,
     graph: Annotated[bool, Parameter(negative="", help="Draw the steps as a graph.", show_default=False)] = False,
+    timeline: Annotated[
+        bool, Parameter(negative="", help="Draw when which step was at work.", show_default=False)
+    ] = False,
     all: Annotated[  # noqa: A002  As the option is called.
         bool, Parameter(negative="", help="All steps, however many.", show_default=False)
     ] = False,
@@ -219,7 +222,8 @@ def show(
     orchwf show
     orchwf show 7f3a --output report
     """
-    return asyncio.run(look.show(common.output, common.place, run, step=output, graph=graph, everything=all))
+    as_: look.Form = "timeline" if timeline else "graph" if graph else "steps"
+    return asyncio.run(look.show(common.output, common.place, run, step=output, as_=as_, everything=all))
 
 
 @app.command(sort_key=8)

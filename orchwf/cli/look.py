@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 
 from ..core.events import EVENT_TYPES, Event, StepEvent
 from ..core.history import StepRecord
@@ -40,6 +41,9 @@ _DROPPED = ("tags", "took", "error", "started", "workflow")
 _LEAST_ERROR = 16
 _MOST_STEPS = 40
 _POLL = 0.2
+
+Form = Literal["steps", "graph", "timeline"]
+"""As what the steps of a run are shown."""
 
 
 def since_epoch(text: str) -> float:
@@ -117,8 +121,11 @@ def runs_table(records: Sequence[RunRecord], now: float, width: int | None) -> l
 # One run.
 
 
-async def show(output: Output, place: Place, run: str, *, step: str | None, graph: bool, everything: bool) -> int:
-    """Tell how a run went: the error first, then its steps."""
+async def show(
+    output: Output, place: Place, run: str, *, step: str | None, as_: Form,
+    everything: bool,
+) -> int:  # fmt: skip
+    """Tell how a run went: the error first, then its steps, as a tree, a picture or bars."""
     async with opened(place.url) as store:
         found = await read_run(store, await find_run(store, run))
     if step is not None:
@@ -127,7 +134,9 @@ async def show(output: Output, place: Place, run: str, *, step: str | None, grap
         output.document(found.document(everything=everything))
         return Exit.DONE
     output.lines(found.report(store=place.named, verbose=output.verbose).lines())
-    if graph and found.dag is not None:
+    if as_ == "timeline":
+        output.lines([Line(""), *found.timeline(output.width).lines(everything=everything)])
+    elif as_ == "graph" and found.dag is not None:
         picture = run_picture(found.dag, found.result.steps)
         output.lines([Line(""), *map(Line, to_text(picture, encoding=output.encoding).rstrip().splitlines())])
     elif not output.quiet:
@@ -163,6 +172,7 @@ def _facts(found: Found) -> list[Line]:
         "started": local_time(record.created_at),
         "ended": "" if record.ended_at is None else local_time(record.ended_at),
         "workflow": f"{record.entrypoint} version {record.version}",
+        "longest": found.longest(),
     }
     return [Line(f"  {name:<9} {brief(text)}", weight="faint") for name, text in told.items() if text]
 

@@ -37,3 +37,6 @@ from .steps import item_lines as item_lines
 from .steps import progress_text as progress_text
 from .steps import step_line as step_line
 from .steps import steps_to_show as steps_to_show
+from .timeline import SlowPath as SlowPath
+from .timeline import Timeline as Timeline
+from .timeline import slow_path as slow_path

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
+import attrs
+
 from ..core.events import EVENT_TYPES, Event, StepEvent
 from ..core.history import StepRecord
 from ..core.lines import Line, brief, name_width
@@ -68,36 +70,52 @@ def since_epoch(text: str) -> float:
 # All runs.
 
 
-async def runs(
-    output: Output,
-    place: Place,
-    *,
-    statuses: Sequence[RunStatus],
-    workflow: str | None,
-    tags: Mapping[str, str],
-    since: str | None,
-    limit: int,
-) -> int:
-    """List runs, newest first."""
-    if limit < 1:
-        raise CommandError(f"--limit takes a number of at least 1, not {limit}")
-    query = RunQuery(
-        workflow=workflow, statuses=list(statuses) or None, tags=tags,
-        since=None if since is None else since_epoch(since), limit=limit + 1,
-    )  # fmt: skip
-    async with opened(place.url) as store:
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """
+    Which runs are to be listed.
+
+    Attributes:
+        statuses, workflow, tags: Those that they have; empty, or None, for any.
+        since: As `since_epoch` takes it; None for any.
+        limit: How many at most.
+    """
+
+    statuses: Sequence[RunStatus] = ()
+    workflow: str | None = None
+    tags: Mapping[str, str] = attrs.field(factory=dict)
+    since: str | None = None
+    limit: int = 20
+
+    async def listing(self, store: Store, width: int | None) -> tuple[list[RunRecord], bool, list[Line]]:
+        """
+        The runs, whether there are more, and the lines that tell of them.
+
+        Raises:
+            CommandError: they make no sense.
+        """
+        if self.limit < 1:
+            raise CommandError(f"--limit takes a number of at least 1, not {self.limit}")
+        query = RunQuery(
+            workflow=self.workflow, statuses=list(self.statuses) or None, tags=self.tags,
+            since=None if self.since is None else since_epoch(self.since), limit=self.limit + 1,
+        )  # fmt: skip
         found = await store.runs(query)
-        is_empty = not found and not await store.runs(RunQuery(limit=1))
-    shown = found[:limit]
+        shown, has_more = found[: self.limit], len(found) > self.limit
+        if not shown:
+            is_empty = not await store.runs(RunQuery(limit=1))
+            return [], False, [Line("there are no runs yet: orchwf run file.py" if is_empty else "no run matches")]
+        more = [Line(f"and more: --limit {2 * self.limit}", weight="faint")] if has_more else []
+        return shown, has_more, [*runs_table(shown, time.time(), width), *more]
+
+
+async def runs(output: Output, place: Place, wanted: Wanted) -> int:
+    """List runs, newest first."""
+    async with opened(place.url) as store:
+        shown, has_more, lines = await wanted.listing(store, output.width)
     if output.json:
-        output.document({"runs": [document_of(record) for record in shown], "more": len(found) > limit})
-        return Exit.DONE
-    if not shown:
-        output.lines([Line("no run matches" if not is_empty else "there are no runs yet: orchwf run file.py")])
-        return Exit.DONE
-    output.lines(runs_table(shown, time.time(), output.width))
-    if len(found) > limit:
-        output.lines([Line(f"and more: --limit {2 * limit}", weight="faint")])
+        output.document({"runs": [document_of(record) for record in shown], "more": has_more})
+    output.lines(lines)
     return Exit.DONE
 
 
@@ -197,8 +215,12 @@ def _show_output(output: Output, found: Found, step: str) -> int:
 # Its log.
 
 
-async def events(output: Output, place: Place, run: str, *, step: str | None, since: str | None, follow: bool) -> int:
+async def events(
+    output: Output, place: Place, run: str, *, step: str | None, attempt: int | None, since: str | None, follow: bool
+) -> int:
     """Print the log of a run."""
+    if attempt is not None and attempt < 1:
+        raise CommandError(f"--attempt takes a number of at least 1, not {attempt}")
     begin = 0.0 if since is None else since_epoch(since)
     async with opened(place.url) as store:
         record = await find_run(store, run)
@@ -206,6 +228,8 @@ async def events(output: Output, place: Place, run: str, *, step: str | None, si
         width = await _kind_width(store, record)
         async for event in log_of(store, record.id, follow=follow):
             if event.at < begin or (wanted is not None and not _is_about(event, wanted)):
+                continue
+            if attempt is not None and attempt != getattr(event, "attempt", None):
                 continue
             if output.json:
                 output.document(event_document(record.id, event), indent=None)

@@ -8,19 +8,21 @@ from cyclopts import App, Parameter
 
 from .. import __version__
 from ..core.dag import dag_of
-from ..core.state import RunStatus
-from . import ask, draw, examine, execute, look, options
+from . import ask, draw, examine, execute, options
 from .answers import Given
 from .common import DEFAULTS, Common
 from .copy_command import copy
 from .detach import detach as leave_to_worker
 from .exits import CommandError
-from .finding import LAST, LAST_FAILED
+from .finding import LAST_FAILED
 from .inputs import make_instance
 from .leaving import run_in_time
 from .loading import load, load_one, parse_target
-from .schedule_commands import add_to
+from .look_commands import add_to as add_look_commands
+from .schedule_commands import add_to as add_schedule_commands
 from .send_command import send
+from .store_commands import add_to as add_store_commands
+from .study_commands import add_to as add_study_commands
 from .worker_command import worker
 
 _HELP = """
@@ -177,69 +179,6 @@ def fork(
     )
 
 
-@app.command(sort_key=6)
-def runs(
-    *,
-    status: Annotated[list[RunStatus] | None, Parameter(negative="", help="Only runs that are so. Repeatable.")] = None,
-    workflow: Annotated[str | None, Parameter(help="Only runs of this workflow, by name.")] = None,
-    tag: Annotated[list[str] | None, options.Tag] = None,
-    since: Annotated[str | None, Parameter(help="Only runs begun since: 30m, 2d, or 2026-11-02T08:30.")] = None,
-    limit: Annotated[int, Parameter(help="How many at most.")] = 20,
-    common: Common = DEFAULTS,
-) -> int:
-    """
-    List runs, newest first.
-
-    orchwf runs --status failed --since 2d
-    orchwf runs --workflow Sales --tag team=eu
-    """
-    labels = options.labels(tag)
-    work = look.runs(
-        common.output, common.place, statuses=status or [], workflow=workflow, tags=labels, since=since, limit=limit
-    )
-    return asyncio.run(work)
-
-
-@app.command(sort_key=7)
-def show(
-    run: Annotated[str, Parameter(help="Which run.")] = LAST,
-    /,
-    *,
-    output: Annotated[str | None, Parameter(help="Print what this step returned, and nothing else.")] = None,
-    graph: Annotated[bool, Parameter(negative="", help="Draw the steps as a graph.", show_default=False)] = False,
-    all: Annotated[  # noqa: A002  As the option is called.
-        bool, Parameter(negative="", help="All steps, however many.", show_default=False)
-    ] = False,
-    common: Common = DEFAULTS,
-) -> int:
-    """
-    Tell how a run went: what failed first, then each step.
-
-    orchwf show
-    orchwf show 7f3a --output report
-    """
-    return asyncio.run(look.show(common.output, common.place, run, step=output, graph=graph, everything=all))
-
-
-@app.command(sort_key=8)
-def events(
-    run: Annotated[str, Parameter(help="Which run.")] = LAST,
-    /,
-    *,
-    step: Annotated[str | None, options.Step] = None,
-    since: Annotated[str | None, Parameter(help="Only what happened since: 30m, or 2026-11-02T08:30.")] = None,
-    follow: Annotated[bool, Parameter(negative="", help="Go on until the run has ended.", show_default=False)] = False,
-    common: Common = DEFAULTS,
-) -> int:
-    """
-    Print the log of a run.
-
-    orchwf events last --step validate
-    orchwf events 7f3a --follow --json
-    """
-    return asyncio.run(look.events(common.output, common.place, run, step=step, since=since, follow=follow))
-
-
 @app.command(sort_key=9)
 def cancel(
     run: Annotated[str, Parameter(help="Which run.")],
@@ -313,6 +252,9 @@ def doctor(
     return asyncio.run(examine.doctor(common.output, common.place, apps))
 
 
-add_to(app)
+add_schedule_commands(app)
+add_look_commands(app)
+add_study_commands(app)
+add_store_commands(app)
 app.command(worker, alias="serve", sort_key=14)
 app.command(copy, sort_key=15)

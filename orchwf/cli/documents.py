@@ -24,7 +24,7 @@ from ..errors import Problem
 from ..moving import CopyReport
 from ..ports import RunRecord
 from ..runtime.stored import stored_json
-from ..views import TimeRow, iso_time
+from ..views import SlowPath, TimeRow, iso_time
 
 Document = dict[str, object]
 """What becomes a JSON object."""
@@ -134,14 +134,16 @@ def error_document(error: ErrorInfo | None) -> dict[str, str] | None:
 
 
 def result_document(
-    run: Document, history: History, steps: list[StepRecord], unknown: list[str], *, everything: bool = False
-) -> Document:
+    run: Document, history: History, steps: list[StepRecord], unknown: list[str], *, path: SlowPath,
+    everything: bool = False,
+) -> Document:  # fmt: skip
     """
     What `show` prints, and the last line of `run`, `resume` and `fork`: the run, its inputs, and its `steps` in order.
 
     `pause` is the kind of the reason for which it is paused: `request`, `unknown`, `exhausted` or `takeovers`.
     `unknown` names the steps of which nobody knows whether they took effect; `compensation` says what came of undoing.
-    `parent` is the run whose step started it. With `everything` there are also `items`, those of all steps.
+    `parent` is the run whose step started it. `critical_path` has the `steps` that took longest one after the other, by
+    name, and how long they took. With `everything` there are also `items`, those of all steps.
     """
     items = [item_document(item) for record in steps for item in record.present] if everything else []
     return {
@@ -152,6 +154,7 @@ def result_document(
         "compensation": history.compensation,
         "forked_from": history.origin or None,
         "parent": history.parent or None,
+        "critical_path": {"steps": [name for name, _ in path.steps], "duration": round(path.duration, 6)},
         "steps": [step_document(record) for record in steps],
         **({"items": items} if everything else {}),
     }

@@ -44,6 +44,9 @@ from .scene import Beginning
 GRACE = 2.0
 """Seconds that the steps in flight have after the first Ctrl-C; a coroutine that does not end then gets one more."""
 
+LONG = 5.0
+"""Seconds that a run takes of which it is worth to tell at its end where they went."""
+
 _JOBS = 256
 _STOP_ON = (signal.SIGINT, signal.SIGTERM)
 
@@ -279,7 +282,9 @@ def _conclude(output: Output, place: Place, found: Found, interrupt: Interrupt, 
         # Why is known to whoever sees it end.
         rest = sleep_text(found.record, time.time()) if is_asleep(found.record) else ""
         report = attrs.evolve(report, interrupted=True, reason=rest)
-    output.lines(report.lines())
+    headline, *rest_of_it = report.lines()
+    longest = found.longest() if (report.duration or 0.0) >= LONG else ""
+    output.lines([headline, *([Line(f"  longest: {longest}")] if longest else []), *rest_of_it])
     if not is_over:
         return interrupt.exit_code if interrupt.number else Exit.FAILED
     return exit_of(found.result)

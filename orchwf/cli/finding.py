@@ -1,23 +1,27 @@
 """From `7f3a`, `last` or `last-failed` to a run of the store, and what there is to know of it."""
 
 import os
+import re
 import time
 
 import attrs
 
 from ..core.dag import Dag
-from ..core.history import History
+from ..core.history import History, StepRecord
 from ..core.report import Report
 from ..core.state import RunStatus
+from ..core.suggestions import did_you_mean
+from ..core.wording import duration_text
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.owner import is_abandoned, is_dead, parse_owner
 from ..runtime.result import RunResult
 from ..runtime.stored import stored_dag, stored_history
-from ..views import run_row, sleep_text
+from ..views import SlowPath, Timeline, run_row, sleep_text, slow_path
 from .documents import Document, result_document, run_document
 from .exits import CommandError, Exit
 
 LAST, LAST_FAILED = "last", "last-failed"
+_ITEM = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 _MOST_CANDIDATES = 10
 _PAGE = 100
 _LONGEST_PARENT = 160
@@ -142,6 +146,32 @@ class Found:
         """It as a result."""
         return RunResult(self.record, self.history, self.dag)
 
+    @property
+    def path(self) -> SlowPath:
+        """The path of steps that took longest."""
+        return slow_path(self.dag, self.history.steps)
+
+    def longest(self) -> str:
+        """`extract 2 ms > load 1.2 s   (1.2 s of 2.1 s)`: what took longest, one after the other; empty if nothing."""
+        path, begun_at, ended_at = self.path, self.history.started_at, self.history.ended_at
+        if len(path.steps) < 2 or begun_at is None or ended_at is None:
+            return ""
+        return f"{path}   ({duration_text(path.duration)} of {duration_text(ended_at - begun_at)})"
+
+    def timeline(self, width: int | None) -> Timeline:
+        """
+        When which of its steps was at work.
+
+        Args:
+            width: The columns of a line; None for any.
+        """
+        begun_at, ended_at = self.history.started_at, self.history.ended_at
+        ended_at = time.time() if ended_at is None else ended_at
+        return Timeline(
+            steps=list(self.result.steps.values()), path=self.path, begun_at=ended_at if begun_at is None else begun_at,
+            ended_at=ended_at, width=width,
+        )  # fmt: skip
+
     def report(self, *, store: str | None = "", since: float | None = None, verbose: bool = False) -> Report:
         """
         What there is to tell of it.
@@ -171,7 +201,9 @@ class Found:
         """It as JSON-able values; with `everything` also each item of its steps."""
         unknown = list(dict.fromkeys(record.name for record in self.report().unknown))
         steps = list(self.result.steps.values())
-        return result_document(document_of(self.record), self.history, steps, unknown, everything=everything)
+        return result_document(
+            document_of(self.record), self.history, steps, unknown, path=self.path, everything=everything
+        )
 
 
 async def read_run(store: Store, record: RunRecord) -> Found:
@@ -183,3 +215,27 @@ async def read_run(store: Store, record: RunRecord) -> Found:
     """
     history = await stored_history(store, record.id)
     return Found(record, history, await stored_dag(store, record.fingerprint))
+
+
+def step_of(found: Found, text: str) -> StepRecord:
+    """
+    What became of the step, or of the item `parse[3]`, that is meant by this text.
+
+    Raises:
+        CommandError: there is none.
+    """
+    steps = found.result.steps
+    match = _ITEM.fullmatch(text) if text not in steps else None
+    name = match[1] if match is not None else text
+    if name not in steps:
+        hint = did_you_mean(name, list(steps), "steps")
+        raise CommandError(f"{found.record.workflow} has no step {name!r}. {hint}".rstrip(), Exit.NOT_FOUND)
+    if match is None:
+        return steps[name]
+    number = int(match[2])
+    item = steps[name].items.get(number) or next((each for each in steps[name].present if each.item == number), None)
+    if item is None:
+        count = steps[name].count
+        what = "has no items" if not count else f"has the items {name}[0] to {name}[{count - 1}]"
+        raise CommandError(f"step {name!r} of run {found.record.id!r} {what}, and no {text}", Exit.NOT_FOUND)
+    return item

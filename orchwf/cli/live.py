@@ -191,7 +191,7 @@ class LiveDisplay(SilentDisplay):
         console = self._live.console
         fresh = [part for line in self._scene.fresh for part in wrapped(line, console.width)]
         self._scene.fresh.clear()
-        self._live.update(_cropped(self._scene.lines(time.time(), _limit(console))), refresh=False)
+        self._live.update(cropped(self._scene.lines(time.time(), _limit(console))), refresh=False)
         if fresh:
             # Printing draws the lines below anew, too.
             console.print(Text("\n").join(map(styled, fresh)), soft_wrap=True)
@@ -203,6 +203,7 @@ def _limit(console: Console) -> int:
     return max(2, min(_MOST_LIVE, console.height - 2))
 
 
-def _cropped(lines: Sequence[Line]) -> Text:
+def cropped(lines: Sequence[Line]) -> Text:
+    """The lines, each on one line of the terminal."""
     # A line that wraps would make the display jump.
     return Text("\n", no_wrap=True, overflow="ellipsis").join(map(styled, lines))

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from typing import Literal
+
+import attrs
 
 from ..core.events import EVENT_TYPES, Event, StepEvent
 from ..core.history import StepRecord
@@ -13,11 +15,9 @@ from ..core.lines import Line, brief, name_width
 from ..core.options import seconds
 from ..core.progress import told_status
 from ..core.state import RunStatus
-from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, counts_text, plural
 from ..drawing import to_text
 from ..errors import BadOptionError, StoreError
-from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
 from ..runtime.stored import stored_dag, stored_json
@@ -34,8 +34,8 @@ from ..views import (
 )
 from .documents import event_document
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run
-from .output import Output, table
+from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run, step_of
+from .output import Output, harmless, table
 from .places import Place, opened
 
 _TITLES = ("", "status", "workflow", "run", "started", "took", "tags", "error")
@@ -43,6 +43,9 @@ _DROPPED = ("tags", "took", "error", "started", "workflow")
 _LEAST_ERROR = 16
 _MOST_STEPS = 40
 _POLL = 0.2
+
+Form = Literal["steps", "graph", "timeline"]
+"""As what the steps of a run are shown."""
 
 
 def since_epoch(text: str) -> float:
@@ -67,36 +70,52 @@ def since_epoch(text: str) -> float:
 # All runs.
 
 
-async def runs(
-    output: Output,
-    place: Place,
-    *,
-    statuses: Sequence[RunStatus],
-    workflow: str | None,
-    tags: Mapping[str, str],
-    since: str | None,
-    limit: int,
-) -> int:
-    """List runs, newest first."""
-    if limit < 1:
-        raise CommandError(f"--limit takes a number of at least 1, not {limit}")
-    query = RunQuery(
-        workflow=workflow, statuses=list(statuses) or None, tags=tags,
-        since=None if since is None else since_epoch(since), limit=limit + 1,
-    )  # fmt: skip
-    async with opened(place.url) as store:
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """
+    Which runs are to be listed.
+
+    Attributes:
+        statuses, workflow, tags: Those that they have; empty, or None, for any.
+        since: As `since_epoch` takes it; None for any.
+        limit: How many at most.
+    """
+
+    statuses: Sequence[RunStatus] = ()
+    workflow: str | None = None
+    tags: Mapping[str, str] = attrs.field(factory=dict)
+    since: str | None = None
+    limit: int = 20
+
+    async def listing(self, store: Store, width: int | None) -> tuple[list[RunRecord], bool, list[Line]]:
+        """
+        The runs, whether there are more, and the lines that tell of them.
+
+        Raises:
+            CommandError: they make no sense.
+        """
+        if self.limit < 1:
+            raise CommandError(f"--limit takes a number of at least 1, not {self.limit}")
+        query = RunQuery(
+            workflow=self.workflow, statuses=list(self.statuses) or None, tags=self.tags,
+            since=None if self.since is None else since_epoch(self.since), limit=self.limit + 1,
+        )  # fmt: skip
         found = await store.runs(query)
-        is_empty = not found and not await store.runs(RunQuery(limit=1))
-    shown = found[:limit]
+        shown, has_more = found[: self.limit], len(found) > self.limit
+        if not shown:
+            is_empty = not await store.runs(RunQuery(limit=1))
+            return [], False, [Line("there are no runs yet: orchwf run file.py" if is_empty else "no run matches")]
+        more = [Line(f"and more: --limit {2 * self.limit}", weight="faint")] if has_more else []
+        return shown, has_more, [*runs_table(shown, time.time(), width), *more]
+
+
+async def runs(output: Output, place: Place, wanted: Wanted) -> int:
+    """List runs, newest first."""
+    async with opened(place.url) as store:
+        shown, has_more, lines = await wanted.listing(store, output.width)
     if output.json:
-        output.document({"runs": [document_of(record) for record in shown], "more": len(found) > limit})
-        return Exit.DONE
-    if not shown:
-        output.lines([Line("no run matches" if not is_empty else "there are no runs yet: orchwf run file.py")])
-        return Exit.DONE
-    output.lines(runs_table(shown, time.time(), output.width))
-    if len(found) > limit:
-        output.lines([Line(f"and more: --limit {2 * limit}", weight="faint")])
+        output.document({"runs": [document_of(record) for record in shown], "more": has_more})
+    output.lines(lines)
     return Exit.DONE
 
 
@@ -120,8 +139,11 @@ def runs_table(records: Sequence[RunRecord], now: float, width: int | None) -> l
 # One run.
 
 
-async def show(output: Output, place: Place, run: str, *, step: str | None, graph: bool, everything: bool) -> int:
-    """Tell how a run went: the error first, then its steps."""
+async def show(
+    output: Output, place: Place, run: str, *, step: str | None, as_: Form,
+    everything: bool,
+) -> int:  # fmt: skip
+    """Tell how a run went: the error first, then its steps, as a tree, a picture or bars."""
     async with opened(place.url) as store:
         found = await read_run(store, await find_run(store, run))
     if step is not None:
@@ -130,7 +152,9 @@ async def show(output: Output, place: Place, run: str, *, step: str | None, grap
         output.document(found.document(everything=everything))
         return Exit.DONE
     output.lines(found.report(store=place.named, verbose=output.verbose).lines())
-    if graph and found.dag is not None:
+    if as_ == "timeline":
+        output.lines([Line(""), *found.timeline(output.width).lines(everything=everything)])
+    elif as_ == "graph" and found.dag is not None:
         picture = run_picture(found.dag, found.result.steps)
         output.lines([Line(""), *map(Line, to_text(picture, encoding=output.encoding).rstrip().splitlines())])
     elif not output.quiet:
@@ -166,12 +190,13 @@ def _facts(found: Found) -> list[Line]:
         "started": local_time(record.created_at),
         "ended": "" if record.ended_at is None else local_time(record.ended_at),
         "workflow": f"{record.entrypoint} version {record.version}",
+        "longest": found.longest(),
     }
     return [Line(f"  {name:<9} {brief(text)}", weight="faint") for name, text in told.items() if text]
 
 
 def _show_output(output: Output, found: Found, step: str) -> int:
-    record = _record_of(found, step)
+    record = step_of(found, step)
     text = record.result
     if text is None:
         raise CommandError(
@@ -181,50 +206,30 @@ def _show_output(output: Output, found: Found, step: str) -> int:
     if output.json:
         output.document({"run": found.record.id, "step": step, "output": value})
     elif isinstance(value, str):
-        output.text(_harmless(value) if output.is_terminal else value)
+        output.text(harmless(value) if output.is_terminal else value)
     else:
         output.text(json.dumps(value, indent=2, ensure_ascii=not output.encoding.lower().startswith("utf")))
     return Exit.DONE
 
 
-_ITEM = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
-
-
-def _record_of(found: Found, text: str) -> StepRecord:
-    """What became of the step, or of the item `parse[3]`, that is meant by this text."""
-    steps = found.result.steps
-    match = _ITEM.fullmatch(text) if text not in steps else None
-    name = match[1] if match is not None else text
-    if name not in steps:
-        hint = did_you_mean(name, list(steps), "steps")
-        raise CommandError(f"{found.record.workflow} has no step {name!r}. {hint}".rstrip(), Exit.NOT_FOUND)
-    if match is None:
-        return steps[name]
-    item = steps[name].items.get(int(match[2]))
-    if item is None:
-        count = steps[name].count
-        what = "has no items" if not count else f"has the items {name}[0] to {name}[{count - 1}]"
-        raise CommandError(f"step {name!r} of run {found.record.id!r} {what}, and no {text}", Exit.NOT_FOUND)
-    return item
-
-
-def _harmless(text: str) -> str:
-    """The text for a terminal: with its lines and tabs, but nothing that could move the cursor."""
-    return "\n".join(visible(line.replace("\t", "    ")) for line in text.split("\n"))
-
-
 # Its log.
 
 
-async def events(output: Output, place: Place, run: str, *, step: str | None, since: str | None, follow: bool) -> int:
+async def events(
+    output: Output, place: Place, run: str, *, step: str | None, attempt: int | None, since: str | None, follow: bool
+) -> int:
     """Print the log of a run."""
+    if attempt is not None and attempt < 1:
+        raise CommandError(f"--attempt takes a number of at least 1, not {attempt}")
     begin = 0.0 if since is None else since_epoch(since)
     async with opened(place.url) as store:
         record = await find_run(store, run)
-        wanted = None if step is None else _record_of(await read_run(store, record), step)
+        wanted = None if step is None else step_of(await read_run(store, record), step)
         width = await _kind_width(store, record)
         async for event in log_of(store, record.id, follow=follow):
             if event.at < begin or (wanted is not None and not _is_about(event, wanted)):
+                continue
+            if attempt is not None and attempt != getattr(event, "attempt", None):
                 continue
             if output.json:
                 output.document(event_document(record.id, event), indent=None)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ..core.lines import STOPPED, Line
 from ..core.state import RunStatus, StepStatus
-from ..labels import cells
+from ..labels import cells, visible
 from .documents import Document
 
 _COLOURS: dict[str, str] = {
@@ -159,6 +159,11 @@ def wrapped(line: Line, width: int | None) -> list[Line]:
         replace_whitespace=False, expand_tabs=False,
     )  # fmt: skip
     return [Line(part, line.tone if at == 0 else "", line.weight) for at, part in enumerate(parts)]
+
+
+def harmless(text: str) -> str:
+    """The text for a terminal: with its lines and tabs, but nothing that could move the cursor."""
+    return "\n".join(visible(line.replace("\t", "    ")) for line in text.split("\n"))
 
 
 def styled(line: Line) -> Text:

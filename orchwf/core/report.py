@@ -99,7 +99,7 @@ class Report:
             lines.append(Line(f"  - and more: {counted}", StepStatus.SKIPPED))
         is_over = self.interrupted or self.status.is_final
         undoing = undoing_lines(self.steps.values(), self._failures, is_over=is_over)
-        return [*lines, *undoing, *self._signals(), *self._way_on()]
+        return [*lines, *undoing, *self._signals(), *self.way_on()]
 
     @property
     def unknown(self) -> list[StepRecord]:
@@ -203,8 +203,15 @@ class Report:
     def _failures(self) -> Failures:
         return Failures(dag=self.dag, folder=self.folder, verbose=self.verbose)
 
-    def _way_on(self) -> list[Line]:
-        """What to type, and what it keeps."""
+    def way_on(self, step: str = "") -> list[Line]:
+        """
+        What to type to go on with the run, and what that keeps; nothing if it needs no help.
+
+        Args:
+            step: For this step it is asked, if for one: then also what to send it, if it waits for a signal.
+        """
+        if step and (signals := self._signals(step)):
+            return signals
         if self.store is None or not (self.interrupted or self.status in _RESUMABLE):
             return []
         if self.unknown:
@@ -237,14 +244,14 @@ class Report:
         fork = command_line("fork", self.run_id, store, ["--from", failed[0]])
         return [Line(f"  Mend the code, then:  {fork}      (what was undone runs again)")]
 
-    def _signals(self) -> list[Line]:
-        """Of a run that goes on, what to type for the signals that it waits for."""
+    def _signals(self, step: str = "") -> list[Line]:
+        """Of a run that goes on, what to type for the signals that it waits for, or for that one."""
         if self.dag is None or self.store is None or self.store.startswith("memory:"):
             return []
         if self.status is not RunStatus.RUNNING:
             return []
         lines = []
-        for record in self.steps.values():
+        for record in [self.steps[step]] if step else self.steps.values():
             node = self.dag.nodes.get(record.name)
             if node is not None and record.status is StepStatus.WAITING and isinstance(node.waits, ForSignal):
                 payload = "" if describe_type(node.waits.type) == "None" else "JSON"

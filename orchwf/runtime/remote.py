@@ -49,7 +49,7 @@ def answer(text: str, line: Line) -> str:
         pulse = _Pulse(line, dag.codec)
         line.say(json.dumps({"kind": "begun"}))
         try:
-            ending = _ending(_attempt(request, dag, node, pulse, line))
+            ending = ending_of(_attempt(request, dag, node, pulse, line))
         finally:
             pulse.close()
     described = _described(ending[0])
@@ -104,8 +104,8 @@ def _never(*_: object) -> Any:
     raise NotImplementedError
 
 
-def _ending(attempt: Attempt) -> Ending:
-    """Run the body to its end."""
+def ending_of(attempt: Attempt) -> Ending:
+    """Run the body to its end, on this thread, which has no event loop; how it ended."""
     box: list[Ending] = []
     attempt.host = attrs.evolve(attempt.host, report=lambda _, ending: box.append(ending))
     try:

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 from ..core.dag import Dag
 from ..core.events import Event
 from ..core.history import History
+from ..core.machine import Machine
+from ..core.plan import Plan
+from ..core.standing import Standing
 from ..errors import IllegalTransitionError, OrchwfError, RunNotFoundError, StoreError
 from ..ports import Store
 
@@ -33,6 +36,25 @@ async def stored_history(store: Store, run_id: str, last: int | None = None) -> 
     if not history.seq:
         raise RunNotFoundError(run_id, store.url) if await store.get(run_id) is None else empty_log(store, run_id)
     return history
+
+
+async def stored_standing(store: Store, run_id: str, dag: Dag) -> Standing:
+    """
+    How a run stands, as its log says.
+
+    Args:
+        dag: Its definition.
+
+    Raises:
+        StoreError: something happens in the log that cannot.
+    """
+    machine = Machine(run_id, Plan(dag), lambda _: None)
+    async for page in pages(store, run_id):
+        try:
+            machine.replay(page)
+        except IllegalTransitionError as error:
+            raise damaged_log(store, run_id, error) from error
+    return machine.run
 
 
 async def pages(store: Store, run_id: str, last: int | None = None) -> AsyncIterator[list[Event]]:

@@ -3,6 +3,10 @@
 from ..core.progress import progress_text as progress_text
 from .changes import Changes as Changes
 from .entries import event_line as event_line
+from .explaining import Explanation as Explanation
+from .explaining import Known as Known
+from .explaining import asks_standing as asks_standing
+from .explaining import explain as explain
 from .instants import clock_time as clock_time
 from .instants import iso_time as iso_time
 from .instants import local_time as local_time
@@ -33,3 +37,6 @@ from .steps import is_progress as is_progress
 from .steps import item_lines as item_lines
 from .steps import step_line as step_line
 from .steps import steps_to_show as steps_to_show
+from .timeline import SlowPath as SlowPath
+from .timeline import Timeline as Timeline
+from .timeline import slow_path as slow_path

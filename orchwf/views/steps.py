@@ -40,7 +40,7 @@ def step_line(record: StepRecord, dag: Dag | None, width: int, now: float, *, in
         where = f"at {items}" if items and not record.attempt else f"in attempt {record.attempt}"
         return Line(f"  ! {name}  {STOPPED} {where}{told}", STOPPED)
     details = (
-        _took(record, now), items, _tries(record, dag), _detail(record, node, now), _child(record), _undoing(record)
+        _took(record, now), items, _tries(record, dag), _detail(record, node, now), _child(record), undoing_text(record)
     )  # fmt: skip
     said = ", ".join(filter(None, details))
     return Line(f"  {MARKS[status]} {name}  {said or _words(status)}".rstrip(), status)
@@ -113,7 +113,7 @@ def _words(status: StepStatus) -> str:
 
 
 def _took(record: StepRecord, now: float) -> str:
-    if record.status in (StepStatus.SKIPPED, StepStatus.PENDING) or _is_given(record):
+    if record.status in (StepStatus.SKIPPED, StepStatus.PENDING) or is_given(record):
         return ""
     if record.duration is not None:
         return duration_text(record.duration)
@@ -122,7 +122,7 @@ def _took(record: StepRecord, now: float) -> str:
     return f"for {duration_text(now - record.started_at)}"
 
 
-def _is_given(record: StepRecord) -> bool:
+def is_given(record: StepRecord) -> bool:
     """Whether its output is none of an attempt of its own."""
     if record.status is not StepStatus.COMPLETED:
         return False
@@ -137,7 +137,7 @@ def _detail(record: StepRecord, node: Node | None, now: float) -> str:
     match record.status:
         case StepStatus.WAITING if waits := wait_text(record, node, partial(time_to_come, now=now)):
             return f"waits {brief(waits)}"
-        case StepStatus.COMPLETED if record.started_at is None and _is_signal(node):
+        case StepStatus.COMPLETED if record.started_at is None and is_signal(node):
             return "it had come before"
         case StepStatus.RUNNING if is_progress(record.progress):
             said_at = record.heartbeat_at if record.heartbeat_at is not None else now
@@ -150,7 +150,7 @@ def _detail(record: StepRecord, node: Node | None, now: float) -> str:
             return f"cached: run {brief(record.cached_from)}"
         case StepStatus.COMPLETED if record.started_at is None:
             return "reused"
-        case StepStatus.COMPLETED if _is_given(record):
+        case StepStatus.COMPLETED if is_given(record):
             return "its value was given"
         case StepStatus.FAILED:
             return _headline(record.error)
@@ -160,12 +160,13 @@ def _detail(record: StepRecord, node: Node | None, now: float) -> str:
             return ""
 
 
-def _is_signal(node: Node | None) -> bool:
+def is_signal(node: Node | None) -> bool:
+    """Whether this waits for a message."""
     return node is not None and isinstance(node.waits, ForSignal)
 
 
-def _undoing(record: StepRecord) -> str:
-    """What became of undoing it, or its items."""
+def undoing_text(record: StepRecord) -> str:
+    """What became of undoing a step, or its items; empty if that was not begun."""
     undo = record.compensation
     if undo is None:
         undone = sum(each.status is StepStatus.COMPLETED for _, each in undoings(record))

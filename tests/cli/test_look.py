@@ -59,7 +59,7 @@ def test_show_json(shell: Shell):
     assert {
         "id", "workflow", "version", "status", "interrupted", "created_at", "ended_at", "duration", "error", "owner",
         "tags", "metadata", "entrypoint", "inputs", "steps", "compensation", "forked_from", "interruption", "pause",
-        "unknown", "asleep", "wake_at", "queued", "parent",
+        "unknown", "asleep", "wake_at", "queued", "parent", "critical_path",
     } == set(document)  # fmt: skip
     assert {
         "name", "status", "started_at", "ended_at", "duration", "reason", "cause", "error", "attempts",

@@ -4,6 +4,7 @@ Everything a fresh machine needs to try orchwf or to work on it, with nothing bu
     python3 dev.py demo    run the example: a week of New York flights, on SQLite
     python3 dev.py test    run every check: style, types, layers, tests, coverage
     python3 dev.py venv    print the path of the environment's Python
+    python3 dev.py docs    build the documentation into site/
     python3 dev.py bench   measure: prints tables of ratios, after a quarter of an hour; --help tells its options
                            `bench scale` measures a PostgreSQL, `bench predict FILE` says what follows for many workers
 
@@ -240,6 +241,12 @@ def venv() -> int:
     return 0
 
 
+def docs() -> int:
+    """Build the site of the documentation."""
+    ensure_environment("docs")
+    return subprocess.run([PYTHON, "-m", "website"], cwd=ROOT, check=False).returncode
+
+
 def bench(arguments: list[str]) -> int:
     """Run the benchmarks with these arguments: those that the first one names, else those beside SQLite and peers."""
     module = BENCHMARKS.get(arguments[0]) if arguments else None
@@ -255,7 +262,7 @@ def _say(text: str) -> None:
     print(f"dev.py: {text}", file=sys.stderr, flush=True)
 
 
-COMMANDS = {"demo": demo, "test": test, "venv": venv}
+COMMANDS = {"demo": demo, "docs": docs, "test": test, "venv": venv}
 
 
 def main(arguments: list[str]) -> int:

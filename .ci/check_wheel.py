@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 BESIDE_THE_PACKAGE = (
-    "tests", "benchmarks", "examples", "docs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "constraints.txt",
-    "dev.py", "pyproject.toml",
+    "tests", "benchmarks", "examples", "docs", "website", "README.md", "CHANGELOG.md", "CONTRIBUTING.md",
+    "constraints.txt", "dev.py", "mkdocs.yml", "pyproject.toml",
 )  # fmt: skip
 """What the tests read. `orchwf/` is not among it, so only the installed package can be imported."""
 

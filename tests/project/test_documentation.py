@@ -4,77 +4,35 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 
-import attrs
 import pytest
 
-from orchwf import Orchestrator, RunHandle, RunStatus, StepStatus, errors
+from orchwf import Orchestrator, RunHandle, RunStatus, StepStatus
 from orchwf.core.events import EVENT_TYPES
 from orchwf.decorators import StepKeywords, WorkflowKeywords
 from orchwf.observers.log import _LEVELS
 from tests.conftest import ROOT
+from tests.project.pages import PAGES, blocks, broken_links, commands, ids, program, write_titled
 from tests.slowness import without_slowness
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(
-    r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"\n]+)\")?\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
-)
-LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
 ORCHWF = [sys.executable, "-c", "import sys; from orchwf.cli import main; sys.exit(main())"]
 PROGRAMS = {"orchwf", "python", "python3", "bash", "pip", "sqlite3", "psql", "export"}
-
-
-@attrs.frozen
-class Block:
-    """A fenced block of a page; `line` is that of its first line, counted from 1. `title` is a file name, or empty."""
-
-    language: str
-    title: str
-    line: int
-    text: str
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    for match in BLOCK.finditer(text):
-        line = text.count("\n", 0, match.start("text")) + 1
-        yield Block(match["language"], match["title"] or "", line, match["text"])
-
-
-def program(page: Path) -> str:
-    """The untitled Python blocks of a page as one module, in which each line has the number it has in the page."""
-    lines: list[str] = []
-    for block in blocks(page):
-        if block.language == "python" and not block.title:
-            lines += [""] * (block.line - 1 - len(lines)) + block.text.splitlines()
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def commands(page: Path) -> Iterator[str]:
-    """Everything that a page tells to type at a shell's prompt."""
-    for block in blocks(page):
-        if block.language == "console":
-            yield from (line[2:] for line in block.text.splitlines() if line.startswith("$ "))
-
-
-def ids(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
+SLOW = {"docs/errors/stores.md"}
+"""Pages whose program takes long: this one waits for a lock as long as orchwf does."""
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
-def write_titled(page: Path, folder: Path) -> None:
-    for block in blocks(page):
-        if block.title:
-            (folder / block.title).write_text(block.text, encoding="utf-8")
+PROGRAM_PAGES = [
+    pytest.param(page, marks=pytest.mark.slow if ids(page) in SLOW else ()) for page in PAGES if program(page)
+]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if program(page)], ids=ids)
+@pytest.mark.parametrize("page", PROGRAM_PAGES, ids=ids)
 def test_python_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     """The Python blocks of a page, one after the other, are a program that runs without a warning."""
     if page.name == "postgres.md":
@@ -100,18 +58,8 @@ def test_each_block_has_a_language(page: Path):
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_links_lead_somewhere(page: Path):
-    """Each relative link names a file or folder of the repository."""
-    targets = [match["target"] for match in LINK.finditer(page.read_text(encoding="utf-8"))]
-
-    assert [target for target in targets if not (page.parent / target).exists()] == []
-
-
-def test_each_error_is_explained():
-    """The page about errors names every error that there is."""
-    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    names = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)]
-
-    assert [name for name in names if f"`{name}`" not in page] == []
+    """Each relative link names a file or folder of the repository, and a heading that is there."""
+    assert [] == broken_links(page)
 
 
 def test_each_guarantee_names_its_test():
@@ -125,17 +73,6 @@ def test_each_guarantee_names_its_test():
     for file, name in named:
         source = (ROOT / "docs" / file).read_text(encoding="utf-8")
         assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{file} has no {name}"
-
-
-def test_each_problem_is_explained():
-    """The page about errors names every code that the compiler gives, to a problem or to a warning."""
-    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    package = Path(errors.__file__).parent
-    sources = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    codes = {*re.findall(r"""Problem\(\s*"([a-z-]+)\"""", sources), *re.findall(r"\"\[([a-z-]+)\] ", sources)}
-
-    assert len(codes) > 3
-    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
 
 
 def named_in(page: str) -> set[str]:

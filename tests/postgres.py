@@ -318,6 +318,7 @@ class Relay:
         lost: How often that was done.
         rounds: How often a client has said something, and the server had to answer.
         refusals: How many of the next connections are refused, as by a server that is starting up.
+        said: All that clients have said.
     """
 
     def __init__(self, server: str, folder: Path) -> None:
@@ -335,6 +336,7 @@ class Relay:
         self.lost = 0
         self.refusals = 0
         self.rounds = 0
+        self.said = b""
         self._has_answered = True
         self._knocked = asyncio.Event()
 
@@ -385,6 +387,7 @@ class Relay:
             while data := await from_client.read(1 << 20):
                 self.rounds += self._has_answered
                 self._has_answered = False
+                self.said += data
                 if self.how in ("before", "hang") and b"COMMIT\0" in data:
                     if self._lose() == "hang":
                         self._held.append(to_server)

@@ -7,7 +7,7 @@ in between that gives each transaction another connection.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -17,12 +17,12 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor, errors
 
 from .postgres_errors import POSTGRES_ERRORS, is_lost, is_passing, is_race, store_error, unusable
+from .postgres_line import Line, Stepwise, Values
 from .postgres_question import PREPARE_TO_READ, Question, Rows
 from .postgres_url import Address
 from .urls import Durability
 
 T = TypeVar("T")
-Values = Sequence[object] | Mapping[str, object]
 
 PATIENCE = 30.0
 """For how long (seconds) a server that is gone is looked for before it is given up."""
@@ -64,11 +64,11 @@ _CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend
 class Transaction:
     """A transaction that is open. What is sent goes to the server with the next statement whose rows are wanted."""
 
-    connection: AsyncConnection[tuple[Any, ...]]
+    line: Line | Stepwise
 
     async def send(self, sql: str, values: Values = ()) -> AsyncCursor[tuple[Any, ...]]:
         """Let this be done; an error of it may come later."""
-        return await self.connection.execute(sql.encode(), values)
+        return await self.line.send(sql, values)
 
     async def rows(self, sql: str, values: Values = ()) -> Rows:
         """What this gives."""
@@ -98,7 +98,7 @@ class PostgresConnections:
         self._address = address
         self._is_lax = durability == "process"
         self._path = '"{}", pg_temp'.format(address.schema.replace('"', '""'))
-        self._idle: list[AsyncConnection[tuple[Any, ...]]] = []
+        self._idle: list[Line] = []
         self._places = asyncio.Semaphore(_MOST_CONNECTIONS)
         self._is_closed = False
         # The driver warns of what is told by our errors. Without any handler Python would print that.
@@ -110,8 +110,8 @@ class PostgresConnections:
         """What `work` reads by one question. It is tried again if the server is lost meanwhile."""
 
         async def attempt() -> T:
-            async with self._connection() as connection:
-                return await work(Question(connection, self._path))
+            async with self._line() as line:
+                return await work(Question(line, self._path))
 
         return await self._insist(attempt)
 
@@ -160,9 +160,9 @@ class PostgresConnections:
         async def attempt() -> T:
             nonlocal has_answered
             try:
-                async with self._connection() as connection:
+                async with self._line() as line:
                     has_answered = True
-                    return await work(connection)
+                    return await work(line.connection)
             except POSTGRES_ERRORS as error:
                 has_answered |= is_passing(error)
                 raise
@@ -203,20 +203,19 @@ class PostgresConnections:
             await self._idle.pop().close()
 
     async def _read(self, work: Work[T]) -> T:
-        async with self._connection() as connection, connection.pipeline():
-            transaction = Transaction(connection)
+        async with self._line() as line:
+            transaction = Transaction(line)
             await transaction.send(_BEGIN["read"])
             await transaction.send(PREPARE_TO_READ, (self._path,))
             result = await work(transaction)
             await transaction.send("COMMIT")
+            await line.settle()
         return result
 
     async def _write(self, work: Work[T], commits: list[tuple[str, T]], *, batched: bool) -> T:
-        async with self._connection() as connection:
-            if not batched:
-                return await self._write_on(Transaction(connection), work, commits)
-            async with connection.pipeline():
-                result = await self._write_on(Transaction(connection), work, commits)
+        async with self._line() as line:
+            result = await self._write_on(Transaction(line if batched else Stepwise(line)), work, commits)
+            await line.settle()
         return result
 
     async def _write_on(self, transaction: Transaction, work: Work[T], commits: list[tuple[str, T]]) -> T:
@@ -252,8 +251,8 @@ class PostgresConnections:
 
     async def _fate(self, transaction: str) -> str:
         try:
-            async with self._connection() as connection:
-                row = await (await connection.execute(_FATE, (transaction,))).fetchone()
+            async with self._line() as line:
+                row = await Question(line, self._path).row(_FATE, (transaction,))
         except errors.InvalidParameterValue:
             # It lies in the future: another server took over, to which it never came.
             return "aborted"
@@ -261,29 +260,29 @@ class PostgresConnections:
 
     async def _cut_off(self, transaction: str) -> None:
         try:
-            async with self._connection() as connection:
-                await connection.execute(_CUT_OFF, (transaction,))
+            async with self._line() as line:
+                await Question(line, self._path).rows(_CUT_OFF, (transaction,))
         except errors.InsufficientPrivilege:
             # Then it ends by its time-out.
             return
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection[tuple[Any, ...]]]:
-        """A connection for this block, outside of any transaction. Whatever leaves the block by an error closes it."""
+    async def _line(self) -> AsyncIterator[Line]:
+        """A line for this block, outside of any transaction. Whatever leaves the block by an error closes it."""
         async with self._places:
             if self._is_closed:
                 raise unusable(self._address.url, "it is closed; open it again")
-            connection = self._idle.pop() if self._idle else await self._connected()
+            line = self._idle.pop() if self._idle else Line(await self._connected())
             try:
-                yield connection
+                yield line
             except BaseException:
                 # Nobody has to know in what state it is: it may be in the midst of a transaction.
-                await connection.close()
+                await line.close()
                 raise
             if self._is_closed:
-                await connection.close()
+                await line.close()
             else:
-                self._idle.append(connection)
+                self._idle.append(line)
 
     async def _connected(self) -> AsyncConnection[tuple[Any, ...]]:
         return await psycopg.AsyncConnection.connect(self._address.conninfo, autocommit=True, prepare_threshold=None)

@@ -88,7 +88,7 @@ class InlineConnections:
         self._db.execute(begin.encode())
         try:
             # Nothing in it waits for the loop, so nobody comes in between.
-            result = await work(Transaction(_Connection(self._db)))  # type: ignore[arg-type]
+            result = await work(Transaction(_Line(self._db)))  # type: ignore[arg-type]
         except POSTGRES_ERRORS as error:
             raise store_error("postgresql:simulated", error) from error
         else:
@@ -99,12 +99,12 @@ class InlineConnections:
                 self._db.execute("ROLLBACK")
 
 
-class _Connection:
+class _Line:
     def __init__(self, db: "psycopg.Connection[Any]") -> None:
         self._db = db
 
-    async def execute(self, sql: bytes, values: Sequence[object]) -> "_Cursor":
-        return _Cursor(self._db.execute(sql, values or None))
+    async def send(self, sql: str, values: Sequence[object]) -> "_Cursor":
+        return _Cursor(self._db.execute(sql.encode(), values or None))
 
 
 class _Cursor:

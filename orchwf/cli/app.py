@@ -9,13 +9,13 @@ from cyclopts import App, Parameter
 from .. import __version__
 from ..core.dag import dag_of
 from ..core.state import RunStatus
+from ..views import LAST, LAST_FAILED
 from . import ask, draw, examine, execute, look, options
 from .answers import Given
 from .common import DEFAULTS, Common
 from .copy_command import copy
 from .detach import detach as leave_to_worker
 from .exits import CommandError
-from .finding import LAST, LAST_FAILED
 from .inputs import make_instance
 from .leaving import run_in_time
 from .loading import load, load_one, parse_target

@@ -22,11 +22,16 @@ from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
 from ..runtime.stored import stored_dag, stored_json
 from ..views import (
+    Found,
     attempt_lines,
     event_line,
+    interruption,
+    is_interrupted,
     item_lines,
     local_time,
     mark_of,
+    past_instant,
+    read_run,
     run_row,
     step_line,
     steps_to_show,
@@ -34,7 +39,7 @@ from ..views import (
 )
 from .documents import event_document
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run
+from .finding import document_of, find_run, found_document
 from .output import Output, table
 from .places import Place, opened
 
@@ -53,12 +58,8 @@ def since_epoch(text: str) -> float:
         CommandError: it is neither.
     """
     try:
-        return time.time() - seconds(text, "--since")
-    except BadOptionError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
+        return past_instant(text, time.time())
+    except ValueError:
         raise CommandError(
             f"--since takes how long ago (30m, 12h, 2d) or when (2026-11-02T08:30), not {brief(text)!r}"
         ) from None
@@ -127,7 +128,7 @@ async def show(output: Output, place: Place, run: str, *, step: str | None, grap
     if step is not None:
         return _show_output(output, found, step)
     if output.json:
-        output.document(found.document(everything=everything))
+        output.document(found_document(found, everything=everything))
         return Exit.DONE
     output.lines(found.report(store=place.named, verbose=output.verbose).lines())
     if graph and found.dag is not None:

@@ -3,8 +3,12 @@
 from .dot import to_dot
 from .mermaid import to_mermaid
 from .notebook import mimebundle
-from .picture import Arrow, Picture, Shape
+from .picture import STATUSES, Arrow, Picture, Shape
+from .stylesheet import themed_stylesheet
 from .svg import to_svg
 from .text import to_text
 
-__all__ = ["Arrow", "Picture", "Shape", "mimebundle", "to_dot", "to_mermaid", "to_svg", "to_text"]
+__all__ = [
+    "STATUSES", "Arrow", "Picture", "Shape", "mimebundle", "themed_stylesheet", "to_dot", "to_mermaid",
+    "to_svg", "to_text",
+]  # fmt: skip

@@ -5,10 +5,10 @@ It is legible on any page: it brings its background, and follows the reader's ch
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from html import escape
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from ..labels import common_prefix, counted, pixels, shorten, visible
 from .boxes import ICON_ROOM, LINE, SMALL_SIZE, Line, lines_of, margin_of, size_of, tooltip
@@ -16,7 +16,7 @@ from .layout import Box, Layout, Point, lay_out
 from .outlines import bar, number, outline
 from .picture import KINDS, STATUSES, Arrow, Picture, Shape
 from .stylesheet import stylesheet
-from .summary import indexed, summarise
+from .summary import GroupShape, indexed, summarise
 
 _MARGIN = 16.0
 _HEAD = 6.0
@@ -24,12 +24,16 @@ _MAX_ARROW_LABEL = 110.0
 _NOTE_WIDTH = 640.0
 
 
-def to_svg(picture: Picture) -> str:
+def to_svg(picture: Picture, *, link: Callable[[str], str] | None = None) -> str:
     """
     The picture as an SVG document; of more than 300 steps a summary, with a note that says so.
 
     Colours follow the reader's preference for light or dark, statuses are shown by word and icon, too. A name too long
     for its box is shortened in the middle; pointing at the box shows all of it.
+
+    Args:
+        link: The address to which the box of the step of this label leads. The picture is then a part of a page that
+            has the rules of `themed_stylesheet`, and brings none of its own.
     """
     drawn = summarise(picture)
     prefix = common_prefix([visible(shape.label) for shape in drawn.shapes])
@@ -47,11 +51,12 @@ def to_svg(picture: Picture) -> str:
         *_drawn_heading(above),
         f'<g transform="translate({number(_MARGIN)} {number(top)})">',
         *_drawn_arrows(drawn, layout),
-        *map(_drawn_shape, drawn.shapes, layout.boxes, lines),
+        *map(_linked, drawn.shapes, map(_drawn_shape, drawn.shapes, layout.boxes, lines), repeat(link)),
         "</g>",
         *_drawn_legend(picture.shapes, height - 20.0),
     ]
-    return "\n".join([*_opening(picture, drawn, width, height), *body, "</svg>", ""])
+    opening = _opening(picture, drawn, width, height, is_part=link is not None)
+    return "\n".join([*opening, *body, "</svg>", ""])
 
 
 def _largest_label(arrows: Sequence[Arrow]) -> Point:
@@ -76,16 +81,16 @@ def _heading(title: str, note: str) -> list[Line]:
     return [*lines, Line(row, "trait", SMALL_SIZE)] if row else lines
 
 
-def _opening(picture: Picture, drawn: Picture, width: float, height: float) -> Iterator[str]:
+def _opening(picture: Picture, drawn: Picture, width: float, height: float, *, is_part: bool) -> Iterator[str]:
     title = visible(picture.title) or "Workflow"
     size = f'width="{number(width)}" height="{number(height)}" viewBox="0 0 {number(width)} {number(height)}"'
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="orchwf" role="img" aria-label="{_escaped(title)}" {size} '
-        'style="max-width:100%;height:auto">'
-    )
+    role, style = ("group", "") if is_part else ("img", ' style="max-width:100%;height:auto"')
+    said = f'role="{role}" aria-label="{_escaped(title)}"'
+    yield f'<svg xmlns="http://www.w3.org/2000/svg" class="orchwf" {said} {size}{style}>'
     yield f"<title>{_escaped(title)}</title>"
     yield f"<desc>{_escaped(description(picture, drawn))}</desc>"
-    yield f"<style>{stylesheet(picture.shapes)}</style>"
+    if not is_part:
+        yield f"<style>{stylesheet(picture.shapes)}</style>"
 
 
 def description(picture: Picture, drawn: Picture) -> str:
@@ -105,6 +110,13 @@ def _drawn_heading(lines: Sequence[Line]) -> Iterator[str]:
         y += line.size
         yield f'<text class="{line.css}" x="{number(_MARGIN)}" y="{number(y)}">{_escaped(line.text)}</text>'
         y += 7.0
+
+
+def _linked(shape: Shape, drawn: str, link: Callable[[str], str] | None) -> str:
+    """A box that leads somewhere, if it is that of one step."""
+    if link is None or isinstance(shape, GroupShape):
+        return drawn
+    return f'<a href="{_escaped(link(shape.label))}">{drawn}</a>'
 
 
 def _drawn_shape(shape: Shape, box: Box, lines: Sequence[Line]) -> str:

@@ -5,18 +5,16 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 
 from ..core.events import EVENT_TYPES, Event, StepEvent
 from ..core.history import StepRecord
 from ..core.lines import Line, brief, name_width
-from ..core.options import seconds
 from ..core.progress import told_status
 from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
 from ..core.wording import count_steps, counts_text, plural
 from ..drawing import to_text
-from ..errors import BadOptionError, StoreError
+from ..errors import StoreError
 from ..labels import visible
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture

@@ -21,6 +21,7 @@ from .leaving import run_in_time
 from .loading import load, load_one, parse_target
 from .schedule_commands import add_to
 from .send_command import send
+from .ui_command import ui
 from .worker_command import worker
 
 _HELP = """
@@ -315,4 +316,5 @@ def doctor(
 
 add_to(app)
 app.command(worker, alias="serve", sort_key=14)
+app.command(ui, sort_key=15)
 app.command(copy, sort_key=15)

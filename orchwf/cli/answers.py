@@ -11,8 +11,9 @@ from ..core.lines import brief, names_text
 from ..core.report import Report
 from ..core.suggestions import did_you_mean
 from ..core.types import describe_type
+from ..views import NO_VALUE, example, value_of
 from .exits import CommandError, Exit
-from .inputs import NO_VALUE, example, shell_text, value_of
+from .inputs import shell_text
 
 
 @attrs.frozen(kw_only=True)

@@ -8,13 +8,13 @@ from cyclopts import App, Parameter
 
 from .. import __version__
 from ..core.dag import dag_of
+from ..views import LAST_FAILED
 from . import ask, draw, examine, execute, options
 from .answers import Given
 from .common import DEFAULTS, Common
 from .copy_command import copy
 from .detach import detach as leave_to_worker
 from .exits import CommandError
-from .finding import LAST_FAILED
 from .inputs import make_instance
 from .leaving import run_in_time
 from .loading import load, load_one, parse_target
@@ -23,6 +23,7 @@ from .schedule_commands import add_to as add_schedule_commands
 from .send_command import send
 from .store_commands import add_to as add_store_commands
 from .study_commands import add_to as add_study_commands
+from .ui_command import ui
 from .worker_command import worker
 
 _HELP = """
@@ -257,4 +258,5 @@ add_look_commands(app)
 add_study_commands(app)
 add_store_commands(app)
 app.command(worker, alias="serve", sort_key=14)
+app.command(ui, sort_key=15)
 app.command(copy, sort_key=15)

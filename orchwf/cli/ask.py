@@ -14,11 +14,12 @@ from ..labels import visible
 from ..orchestrator import Orchestrator
 from ..ports import RunRecord, Store
 from ..runtime.handle import RunHandle
+from ..views import Found, is_asleep, is_interrupted, owner_label, read_run
 from .beginnings import taken_up
 from .classes import workflow_of
 from .execute import Stage, watch
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, is_asleep, is_interrupted, owner_label, read_run
+from .finding import document_of, find_run
 from .live import SilentDisplay, display_for
 from .output import Output
 

@@ -9,9 +9,8 @@ from ..core.dag import Dag
 from ..core.failures import item_name
 from ..core.history import StepRecord
 from ..core.state import StepStatus
-from ..views import Resumption, is_undoing, resume_lines
+from ..views import Found, Resumption, is_undoing, resume_lines
 from .answers import Given
-from .finding import Found
 from .scene import Beginning
 
 

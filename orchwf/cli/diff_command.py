@@ -1,9 +1,10 @@
 """`diff`: two runs of one workflow, side by side."""
 
+from ..views import Found, read_run
 from ..views.comparing import Change, Comparison, Side, StepChange, compare
 from .documents import Document
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, read_run
+from .finding import document_of, find_run
 from .output import Output
 from .places import Place, opened
 

@@ -13,9 +13,10 @@ from ..core.wording import plural
 from ..errors import StoreError
 from ..labels import visible
 from ..runtime.result import run_picture
+from ..views import read_run
 from .documents import Document, dag_document, problem_document
 from .exits import CommandError, Exit
-from .finding import find_run, read_run
+from .finding import find_run
 from .loading import Loaded, is_target, load, load_one, parse_target, shown_path
 from .output import Output
 from .places import Place, opened

@@ -12,9 +12,9 @@ from ..core.wording import age_text, plural, size_text
 from ..labels import visible
 from ..ports import RunQuery, RunRecord
 from ..runtime.owner import is_dead, parse_owner, this_process
+from ..views import Finding, all_runs, findings_about_code, findings_of, why_not_undone
 from .documents import Document
 from .exits import CommandError, Exit
-from .findings import Finding, all_runs, findings_about_code, findings_of, why_not_undone
 from .output import Output
 from .places import Place, opened
 

@@ -28,12 +28,12 @@ from ..ports import Store
 from ..runtime.arguments import checked_run_id
 from ..runtime.handle import RunHandle
 from ..runtime.interrupts import Interrupt, listening
-from ..views import fork_lines, sleep_text
+from ..views import LAST, LAST_FAILED, Found, fork_lines, is_asleep, owner_label, read_run, sleep_text
 from .answers import Given
 from .beginnings import resumed
 from .classes import workflow_of
 from .exits import CommandError, Exit, exit_of
-from .finding import LAST, LAST_FAILED, Found, find_run, is_asleep, owner_label, read_run
+from .finding import find_run, found_document
 from .inputs import read_inputs
 from .leaving import Deadline
 from .live import Display, OneRun, display_for
@@ -273,7 +273,7 @@ async def _until_over(handle: RunHandle[Any], interrupt: Interrupt) -> None:
 def _conclude(output: Output, place: Place, found: Found, interrupt: Interrupt, since: float | None) -> int:
     """Tell how it ended, and give the exit code."""
     if output.json:
-        output.document(found.document(), indent=None)
+        output.document(found_document(found), indent=None)
     store = None if place.url.startswith("memory:") else place.named
     began = since if since is not None else found.record.created_at
     report = found.report(store=store, since=began, verbose=output.verbose)

@@ -8,10 +8,10 @@ from ..core.lines import Line
 from ..core.state import StepStatus
 from ..ports import RunRecord, Store
 from ..runtime.stored import stored_standing
-from ..views import Explanation, Known, asks_standing, explain, iso_time
+from ..views import Explanation, Found, Known, asks_standing, explain, iso_time, read_run
 from .documents import Document
 from .exits import Exit
-from .finding import Found, find_run, read_run, step_of
+from .finding import find_run, step_of
 from .output import Output
 from .places import Place, opened
 

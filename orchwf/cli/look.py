@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 from typing import Literal
 
 import attrs
@@ -12,21 +11,25 @@ import attrs
 from ..core.events import EVENT_TYPES, Event, StepEvent
 from ..core.history import StepRecord
 from ..core.lines import Line, brief, name_width
-from ..core.options import seconds
 from ..core.progress import told_status
 from ..core.state import RunStatus
 from ..core.wording import count_steps, counts_text, plural
 from ..drawing import to_text
-from ..errors import BadOptionError, StoreError
+from ..errors import StoreError
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.result import run_picture
 from ..runtime.stored import stored_dag, stored_json
 from ..views import (
+    Found,
     attempt_lines,
     event_line,
+    interruption,
+    is_interrupted,
     item_lines,
     local_time,
     mark_of,
+    past_instant,
+    read_run,
     run_row,
     step_line,
     steps_to_show,
@@ -34,7 +37,7 @@ from ..views import (
 )
 from .documents import event_document
 from .exits import CommandError, Exit
-from .finding import Found, document_of, find_run, interruption, is_interrupted, read_run, step_of
+from .finding import document_of, find_run, found_document, step_of
 from .output import Output, harmless, table
 from .places import Place, opened
 
@@ -56,12 +59,8 @@ def since_epoch(text: str) -> float:
         CommandError: it is neither.
     """
     try:
-        return time.time() - seconds(text, "--since")
-    except BadOptionError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
+        return past_instant(text, time.time())
+    except ValueError:
         raise CommandError(
             f"--since takes how long ago (30m, 12h, 2d) or when (2026-11-02T08:30), not {brief(text)!r}"
         ) from None
@@ -149,7 +148,7 @@ async def show(
     if step is not None:
         return _show_output(output, found, step)
     if output.json:
-        output.document(found.document(everything=everything))
+        output.document(found_document(found, everything=everything))
         return Exit.DONE
     output.lines(found.report(store=place.named, verbose=output.verbose).lines())
     if as_ == "timeline":

@@ -6,10 +6,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from ..core.state import RunStatus
+from ..views import LAST
 from . import look, options, watching
 from .common import DEFAULTS, Common
 from .exits import Exit
-from .finding import LAST
 
 
 def add_to(app: App) -> None:

@@ -17,11 +17,10 @@ from ..labels import visible
 from ..ports import Message, RunRecord, Store
 from ..runtime.arguments import encoded_payload
 from ..runtime.stored import stored_dag, stored_json
-from ..views import sleep_text
+from ..views import NO_VALUE, example, is_asleep, is_interrupted, json_or_text, owner_label, sleep_text, value_of
 from .classes import workflow_of
 from .exits import CommandError, Exit
-from .finding import find_run, is_asleep, is_interrupted, owner_label
-from .inputs import NO_VALUE, example, json_or_text, value_of
+from .finding import find_run
 from .output import Output
 from .places import Place, opened
 

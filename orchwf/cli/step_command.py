@@ -17,11 +17,12 @@ from ..core.wording import duration_text
 from ..labels import visible
 from ..runtime.again import Again, again
 from ..runtime.attempt import Ending
+from ..views import Found, read_run
 from .classes import workflow_of
 from .debugger import look_at, stopping_in
 from .documents import Document, error_document
 from .exits import CommandError, Exit
-from .finding import Found, find_run, read_run, step_of
+from .finding import find_run, step_of
 from .output import Output, harmless
 from .places import Place, opened
 

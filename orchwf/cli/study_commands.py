@@ -5,10 +5,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from ..views import LAST
 from . import diff_command, options, step_command
 from . import explain as explaining
 from .common import DEFAULTS, Common
-from .finding import LAST
 
 Run = Annotated[str, Parameter(help="Which run.")]
 

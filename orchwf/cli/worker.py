@@ -93,7 +93,7 @@ async def work(
         health: Host and port at which is said how it is; None for nowhere.
         most: How many runs are executed for more to be taken up; None for any number.
     """
-    workflows = list(dict.fromkeys(workflow for target in targets for workflow in _loaded(stage.output, target)))
+    workflows = loaded_classes(stage.output, targets)
     display = RunDisplay(stage.output)
     async with stage.opened(must_exist=False) as store:
         orchestrator = Orchestrator(
@@ -140,6 +140,11 @@ def _whole_number(text: str) -> int | str:
 def _bad_queue(text: str, reason: str) -> CommandError:
     examples = "such as api=4, mail=100/minute or api=4,10/second"
     return CommandError(f"--queues takes NAME=LIMIT, {examples}, not {text!r}: {reason}")
+
+
+def loaded_classes(output: Output, targets: Sequence[str]) -> list[type]:
+    """The workflows that these targets name, each once."""
+    return list(dict.fromkeys(workflow for target in targets for workflow in _loaded(output, target)))
 
 
 def _loaded(output: Output, target: str) -> tuple[type, ...]:

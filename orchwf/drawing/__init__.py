@@ -4,12 +4,14 @@ from .dot import to_dot
 from .lanes import Lane, Span
 from .mermaid import to_mermaid
 from .notebook import mimebundle
-from .picture import Arrow, Picture, Shape
+from .picture import STATUSES, Arrow, Picture, Shape
+from .stylesheet import themed_stylesheet
 from .svg import to_svg
 from .text import to_text
 from .timeline import Timeline
 
 __all__ = [
+    "STATUSES",
     "Arrow",
     "Lane",
     "Picture",
@@ -17,6 +19,7 @@ __all__ = [
     "Span",
     "Timeline",
     "mimebundle",
+    "themed_stylesheet",
     "to_dot",
     "to_mermaid",
     "to_svg",

@@ -58,6 +58,7 @@ class Frame:
         legend: Which statuses there are, and how many of each.
         styled: Statuses that occur beside those of the legend.
         rules: Of the style sheet, those that only this sort of picture has.
+        is_part: Whether it is a part of a page that has the rules of `themed_stylesheet`, and brings none of its own.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Frame:
     legend: Sequence[tuple[str, int]]
     styled: Iterable[str] = ()
     rules: str = ""
+    is_part: bool = False
 
     @property
     def top(self) -> float:
@@ -107,13 +109,13 @@ class Frame:
 
     def _opening(self, width: float, height: float) -> Iterator[str]:
         size = f'width="{number(width)}" height="{number(height)}" viewBox="0 0 {number(width)} {number(height)}"'
-        yield (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="orchwf" role="img" aria-label="{escaped(self.title)}" '
-            f'{size} style="max-width:100%;height:auto">'
-        )
+        role, style = ("group", "") if self.is_part else ("img", ' style="max-width:100%;height:auto"')
+        said = f'role="{role}" aria-label="{escaped(self.title)}"'
+        yield f'<svg xmlns="http://www.w3.org/2000/svg" class="orchwf" {said} {size}{style}>'
         yield f"<title>{escaped(self.title)}</title>"
         yield f"<desc>{escaped(self.text)}</desc>"
-        yield f"<style>{self._stylesheet()}</style>"
+        if not self.is_part:
+            yield f"<style>{self._stylesheet()}</style>"
 
     def _stylesheet(self) -> str:
         return stylesheet([*(status for status, _ in self.legend), *self.styled], extra=self.rules)

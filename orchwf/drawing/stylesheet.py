@@ -9,6 +9,21 @@ _LIGHT = {"page": "#ffffff", "rim": "#d1d9e0", "box": "#f6f8fa", "line": "#818b9
 _DARK = {"page": "#0d1117", "rim": "#3d444d", "box": "#212830", "line": "#8b949e", "text": "#f0f6fc", "dim": "#a5aeb8"}
 
 
+_FIXED = (
+    f".orchwf text{{font-family:{_FONT};font-size:11px;white-space:pre}}"
+    ".orchwf .title{font-size:15px;font-weight:600}.orchwf .name{font-size:13px}"
+    ".orchwf .page,.orchwf .box{stroke-width:1}.orchwf .bar{stroke:none}"
+    ".orchwf .when .box{stroke-dasharray:5 3}.orchwf .optional .box{stroke-dasharray:1.5 3;stroke-linecap:round}"
+    ".orchwf .optional.when .box{stroke-dasharray:5 3 1 3}"
+    ".orchwf .frame{fill:none;stroke-width:1}"
+    ".orchwf .arrow{fill:none;stroke-width:1.3}.orchwf .dashed{stroke-dasharray:4 4}"
+    ".orchwf .on,.orchwf .mid{text-anchor:middle}"
+    ".orchwf .on{stroke-width:4;stroke-linejoin:round;paint-order:stroke}"
+    ".orchwf .icon,.orchwf .mark{fill:none;stroke-linecap:round;stroke-linejoin:round}"
+    ".orchwf .icon{stroke-width:1.8}.orchwf .mark{stroke-width:1.3}"
+)
+
+
 def stylesheet(statuses: Iterable[str], *, extra: str = "") -> str:
     """
     The rules for a picture in which these statuses occur, first for light pages, then for dark ones.
@@ -18,21 +33,19 @@ def stylesheet(statuses: Iterable[str], *, extra: str = "") -> str:
     """
     present = set(statuses)
     used = [status for status in LOOKS if status in present]
-    fixed = (
-        f".orchwf text{{font-family:{_FONT};font-size:11px;white-space:pre}}"
-        ".orchwf .title{font-size:15px;font-weight:600}.orchwf .name{font-size:13px}"
-        ".orchwf .page,.orchwf .box{stroke-width:1}.orchwf .bar{stroke:none}"
-        ".orchwf .when .box{stroke-dasharray:5 3}.orchwf .optional .box{stroke-dasharray:1.5 3;stroke-linecap:round}"
-        ".orchwf .optional.when .box{stroke-dasharray:5 3 1 3}"
-        ".orchwf .frame{fill:none;stroke-width:1}"
-        ".orchwf .arrow{fill:none;stroke-width:1.3}.orchwf .dashed{stroke-dasharray:4 4}"
-        ".orchwf .on,.orchwf .mid{text-anchor:middle}"
-        ".orchwf .on{stroke-width:4;stroke-linejoin:round;paint-order:stroke}"
-        ".orchwf .icon,.orchwf .mark{fill:none;stroke-linecap:round;stroke-linejoin:round}"
-        ".orchwf .icon{stroke-width:1.8}.orchwf .mark{stroke-width:1.3}"
-    )
     light, dark = _colours(_LIGHT, used, "light"), _colours(_DARK, used, "dark")
-    return f"{fixed}{extra}{light}@media (prefers-color-scheme:dark){{{dark}}}"
+    return f"{_FIXED}{extra}{light}@media (prefers-color-scheme:dark){{{dark}}}"
+
+
+def themed_stylesheet() -> str:
+    """
+    The rules for all pictures in a page that has a theme of its own: `data-theme`, `light` or `dark`, of its root.
+
+    Without one they follow the reader's preference.
+    """
+    light, dark = (_colours(base, list(LOOKS), scheme) for base, scheme in ((_LIGHT, "light"), (_DARK, "dark")))
+    by_preference = f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"
+    return f"{_FIXED}\n{light}\n{by_preference}\n:root[data-theme=dark]{{{dark}}}"
 
 
 def _colours(base: dict[str, str], statuses: Sequence[str], scheme: str) -> str:

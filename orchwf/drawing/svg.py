@@ -5,9 +5,9 @@ It is legible on any page: it brings its background, and follows the reader's ch
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from ..labels import common_prefix, counted, pixels, shorten, visible
 from .boxes import LINE, SMALL_SIZE, Line, lines_of, margin_of, size_of, tooltip
@@ -15,23 +15,27 @@ from .canvas import MARGIN, Drawn, Frame, Spot, drawn_line, escaped, heading
 from .layout import Box, Layout, Point, lay_out
 from .outlines import bar, number, outline
 from .picture import LOOKS, Arrow, Picture, Shape
-from .summary import indexed, summarise
+from .summary import GroupShape, indexed, summarise
 
 _HEAD = 6.0
 _MAX_ARROW_LABEL = 110.0
 
 
-def to_svg(picture: Picture) -> str:
+def to_svg(picture: Picture, *, link: Callable[[str], str] | None = None) -> str:
     """
     The picture as an SVG document; of more than 300 steps a summary, with a note that says so.
 
     Colours follow the reader's preference for light or dark, statuses are shown by word and icon, too. A name too long
     for its box is shortened in the middle; pointing at the box shows all of it.
+
+    Args:
+        link: The address to which the box of the step of this label leads. The picture is then a part of a page that
+            has the rules of `themed_stylesheet`, and brings none of its own.
     """
-    return draw(picture).svg
+    return draw(picture, link=link).svg
 
 
-def draw(picture: Picture) -> Drawn:
+def draw(picture: Picture, *, link: Callable[[str], str] | None = None) -> Drawn:
     """The picture as `to_svg` gives it, with what it says where somebody points at it."""
     drawn = summarise(picture)
     prefix = common_prefix([visible(shape.label) for shape in drawn.shapes])
@@ -44,8 +48,10 @@ def draw(picture: Picture) -> Drawn:
         text=description(picture, drawn),
         above=heading(visible(picture.title), visible(note)),
         legend=_legend(picture.shapes),
+        is_part=link is not None,
     )
-    body = [*_drawn_arrows(drawn, layout), *map(_drawn_shape, drawn.shapes, layout.boxes, lines)]
+    boxes = map(_linked, drawn.shapes, map(_drawn_shape, drawn.shapes, layout.boxes, lines), repeat(link))
+    body = [*_drawn_arrows(drawn, layout), *boxes]
     spots = [
         Spot(x=box.x, y=box.y, width=box.width, height=box.height, text=tooltip(shape))
         for shape, box in zip(drawn.shapes, layout.boxes, strict=True)
@@ -72,6 +78,13 @@ def description(picture: Picture, drawn: Picture) -> str:
     if drawn.note:
         parts.append(visible(drawn.note))
     return " ".join(parts)
+
+
+def _linked(shape: Shape, drawn: str, link: Callable[[str], str] | None) -> str:
+    """A box that leads somewhere, if it is that of one step."""
+    if link is None or isinstance(shape, GroupShape):
+        return drawn
+    return f'<a href="{escaped(link(shape.label))}">{drawn}</a>'
 
 
 def _drawn_shape(shape: Shape, box: Box, lines: Sequence[Line]) -> str:

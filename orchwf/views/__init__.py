@@ -1,4 +1,4 @@
-"""A run for human eyes: rows, labels and lines. Pure functions, shared by whatever shows runs."""
+"""A run for human eyes: rows, labels and lines, shared by whatever shows runs."""
 
 from ..core.progress import progress_text as progress_text
 from .changes import Changes as Changes
@@ -7,13 +7,28 @@ from .explaining import Explanation as Explanation
 from .explaining import Known as Known
 from .explaining import asks_standing as asks_standing
 from .explaining import explain as explain
+from .findings import Finding as Finding
+from .findings import all_runs as all_runs
+from .findings import findings_about_code as findings_about_code
+from .findings import findings_of as findings_of
+from .findings import why_not_undone as why_not_undone
+from .found import LAST as LAST
+from .found import LAST_FAILED as LAST_FAILED
+from .found import Found as Found
+from .found import read_run as read_run
 from .instants import clock_time as clock_time
 from .instants import iso_time as iso_time
 from .instants import local_time as local_time
 from .instants import near_time as near_time
+from .instants import past_instant as past_instant
 from .instants import time_to_come as time_to_come
 from .items import STATUS_AFTER as STATUS_AFTER
 from .items import name_of as name_of
+from .owners import interruption as interruption
+from .owners import interruption_kind as interruption_kind
+from .owners import is_asleep as is_asleep
+from .owners import is_interrupted as is_interrupted
+from .owners import owner_label as owner_label
 from .resuming import Resumption as Resumption
 from .resuming import fork_lines as fork_lines
 from .resuming import is_required as is_required
@@ -36,7 +51,13 @@ from .steps import attempt_lines as attempt_lines
 from .steps import is_progress as is_progress
 from .steps import item_lines as item_lines
 from .steps import step_line as step_line
+from .steps import step_text as step_text
 from .steps import steps_to_show as steps_to_show
 from .timeline import SlowPath as SlowPath
 from .timeline import Timeline as Timeline
 from .timeline import slow_path as slow_path
+from .typed import NO_VALUE as NO_VALUE
+from .typed import example as example
+from .typed import from_text as from_text
+from .typed import json_or_text as json_or_text
+from .typed import value_of as value_of

@@ -10,7 +10,16 @@ from ..core.failures import failed_items, item_name, max_attempts
 from ..core.history import StepRecord
 from ..core.limits import limits_document
 from ..core.lines import Line, brief, names_text
-from ..core.progress import items_text, several_of, tally_of, told_status, wait_text, waits_for_somebody, was_in_flight
+from ..core.progress import (
+    items_text,
+    progress_text,
+    several_of,
+    tally_of,
+    told_status,
+    wait_text,
+    waits_for_somebody,
+    was_in_flight,
+)
 from ..core.report import Report
 from ..core.standing import Standing
 from ..core.state import StepStatus
@@ -20,7 +29,7 @@ from ..ports import RunRecord
 from .blocking import Blockers
 from .instants import near_time, time_to_come
 from .runs import sleep_text
-from .steps import is_given, is_progress, is_signal, progress_text, undoing_text
+from .steps import is_given, is_progress, is_signal, undoing_text
 
 _MOST_NAMED = 3
 

@@ -1,9 +1,12 @@
 """Instants as people and programs read them; all are given in epoch seconds."""
 
 import math
+from datetime import datetime
 
+from ..core.options import seconds
 from ..core.progress import moment_of
 from ..core.wording import duration_text
+from ..errors import BadOptionError
 
 
 def local_time(at: float) -> str:
@@ -33,3 +36,20 @@ def iso_time(at: float | None) -> str | None:
     if at is None or at == math.inf:
         return None
     return moment_of(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def past_instant(text: str, now: float) -> float:
+    """
+    The instant meant by `2d` (so long before now) or `2026-11-02T08:30` (local time, unless it names a zone).
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return now - seconds(text, "it")
+    except BadOptionError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("it takes how long ago (30m, 12h, 2d) or when (2026-11-02T08:30)") from None

@@ -39,11 +39,22 @@ def step_line(record: StepRecord, dag: Dag | None, width: int, now: float, *, in
         told = f", progress: {progress_text(record.progress)}" if is_progress(record.progress) else ""
         where = f"at {items}" if items and not record.attempt else f"in attempt {record.attempt}"
         return Line(f"  ! {name}  {STOPPED} {where}{told}", STOPPED)
+    return Line(f"  {MARKS[status]} {name}  {step_text(record, dag, now) or _words(status)}".rstrip(), status)
+
+
+def step_text(record: StepRecord, dag: Dag | None, now: float) -> str:
+    """
+    `0.2 s, attempt 2/3`: how long a step took, how far it is, and why; empty if there is nothing to say.
+
+    Args:
+        now: Epoch seconds.
+    """
+    node = dag.nodes.get(record.name) if dag is not None else None
     details = (
-        _took(record, now), items, _tries(record, dag), _detail(record, node, now), _child(record), undoing_text(record)
+        _took(record, now), _items(record, node), _tries(record, dag), _detail(record, node, now), _child(record),
+        undoing_text(record),
     )  # fmt: skip
-    said = ", ".join(filter(None, details))
-    return Line(f"  {MARKS[status]} {name}  {said or _words(status)}".rstrip(), status)
+    return ", ".join(filter(None, details))
 
 
 def _items(record: StepRecord, node: Node | None) -> str:

@@ -14,10 +14,11 @@ import pytest
 
 from orchwf import make_workflow
 from orchwf.cli.exits import CommandError, Exit
-from orchwf.cli.inputs import example, from_text, make_instance
+from orchwf.cli.inputs import make_instance
 from orchwf.core.codec import Codec
 from orchwf.core.dag import Dag, dag_of
 from orchwf.core.definition import UNKNOWN
+from orchwf.views import example, from_text
 
 UserId = NewType("UserId", int)
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from orchwf.cli.exits import as_command_error
-from orchwf.cli.samples import sample
 from orchwf.errors import RunEndedError, send_command
+from orchwf.views.samples import sample
 from tests.cli.console import Shell, read_until, steady
 from tests.cli.sleepers import NAP, fall_asleep
 from tests.slowness import without_slowness

@@ -9,12 +9,12 @@ import attrs
 import pytest
 
 import orchwf
-from orchwf.cli.findings import findings_of
 from orchwf.cli.look import runs_table
 from orchwf.core.state import RunStatus
 from orchwf.ports import RunRecord, Summary
 from orchwf.runtime.owner import this_process
 from orchwf.views import sleep_text
+from orchwf.views.findings import findings_of
 from tests.cli.console import Shell
 from tests.cli.sleepers import DEAF, URL, fall_asleep
 from tests.slowness import without_slowness

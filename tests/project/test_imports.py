@@ -6,7 +6,19 @@ import sys
 
 import pytest
 
-HEAVY = {"networkx", "cattrs", "aiosqlite", "rich", "cyclopts", "cronsim", "numpy", "pydantic", "IPython", "psycopg"}
+HEAVY = {
+    "networkx",
+    "cattrs",
+    "aiosqlite",
+    "rich",
+    "cyclopts",
+    "cronsim",
+    "numpy",
+    "pydantic",
+    "IPython",
+    "psycopg",
+    "starlette",
+}
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:

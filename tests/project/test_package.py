@@ -29,6 +29,7 @@ def test_package_data_is_installed():
     package = resources.files("orchwf")
 
     assert (package / "py.typed").is_file()
+    assert [path.name for path in (package / "dashboard" / "static").iterdir() if path.name.endswith(".js")] != []
     assert [path.name for path in (package / "stores" / "sql" / "sqlite").iterdir() if path.name.endswith(".sql")] != []
 
 
@@ -64,8 +65,12 @@ def test_whatever_is_imported_is_required():
     """No module leans on a package that is only there because another one wants it."""
     foreign = imported(resources.files("orchwf")) - set(sys.stdlib_module_names) - {"orchwf"} - OPTIONAL
 
-    extras = set[str]().union(*map(required, ("cli", "crypto", "dask", "postgres", "ray", "s3", "schedules")))
-    assert foreign - (required(None) | extras) == set()
+    extras = set[str]().union(
+        *map(required, ("cli", "crypto", "dashboard", "dask", "postgres", "ray", "s3", "schedules"))
+    )
+    # Of a distribution `some-thing` the module is `some_thing`.
+    known = {name.replace("-", "_") for name in required(None) | extras}
+    assert foreign - known == set()
 
 
 def test_constraints_name_versions_only():
@@ -75,7 +80,7 @@ def test_constraints_name_versions_only():
     assert [line for line in lines if not line.startswith("#") and not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
 
 
-@pytest.mark.parametrize("extra", [None, "cli", "crypto", "dask", "ray", "schedules", "dev"])
+@pytest.mark.parametrize("extra", [None, "cli", "crypto", "dashboard", "dask", "ray", "schedules", "dev"])
 def test_each_requirement_is_pinned(extra: str | None):
     """No check depends on what was published yesterday: each requirement has its version in `constraints.txt`."""
     pinned = {

@@ -14,8 +14,9 @@ from ..errors import command_line
 from ..ports import RunQuery, RunRecord, Store
 from ..runtime.registry import Registry
 from ..runtime.stored import stored_dag
-from ..views import is_overdue, sleep_text
-from .finding import interruption, is_asleep, read_run
+from .found import read_run
+from .owners import interruption, is_asleep
+from .runs import is_overdue, sleep_text
 
 _PAGE = 1_000
 

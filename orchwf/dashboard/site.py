@@ -1,0 +1,308 @@
+"""What all pages have in common: the store, who may do what, and how a page is made."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+import attrs
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from ..client import Client
+from ..core.dag import Dag
+from ..core.history import History
+from ..core.wording import age_text, duration_text, plural, size_text
+from ..errors import StoreError, UsageError
+from ..labels import visible
+from ..orchestrator import Orchestrator
+from ..ports import Clock, Store
+from ..runtime.published import Published
+from ..runtime.stored import pages, stored_dag, stored_history
+from ..stores import open_store
+from ..views import clock_time, local_time
+from .access import Access
+from .guard import Visitor
+from .looks import coloured, icon, word
+
+FOLDER = Path(__file__).parent
+_KEPT = 8
+"""How many definitions, and how many logs, are kept in memory: those that are looked at now."""
+_THEMES = ("light", "dark")
+SAID = "orchwf_said"
+"""The cookie with what is told on the next page."""
+
+Form = Mapping[str, list[str]]
+
+
+@attrs.define(eq=False, kw_only=True)
+class Site:
+    """
+    One dashboard.
+
+    Attributes:
+        given: Its store, or the URL of that, which is opened when the server starts.
+        orchestrator: What executes the runs that are resumed here; None if nothing does.
+        types: Name -> definition, of the workflows of which the code is at hand.
+        access: Who may see and change what.
+        shows_payloads: Whether inputs, outputs and what is said to runs is shown.
+        clock: What time it is.
+    """
+
+    given: Store | str
+    orchestrator: Orchestrator | None
+    types: Mapping[str, Dag]
+    access: Access
+    shows_payloads: bool
+    clock: Clock
+    templates: Environment = attrs.field(init=False)
+    is_closing: bool = attrs.field(default=False, init=False)
+    _store: Store | None = attrs.field(default=None, init=False)
+    _client: Client | None = attrs.field(default=None, init=False)
+    _dags: "OrderedDict[str, Dag]" = attrs.field(factory=OrderedDict, init=False)
+    _histories: "OrderedDict[str, History]" = attrs.field(factory=OrderedDict, init=False)
+    _pictures: "OrderedDict[tuple[object, ...], str]" = attrs.field(factory=OrderedDict, init=False)
+    _wakes: list[Callable[[], object]] = attrs.field(factory=list, init=False)
+    _listening: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.templates = _templates()
+        if not isinstance(self.given, str):
+            self._store = self.given
+
+    async def open(self) -> None:
+        """Open the store, if that is to be done here."""
+        if isinstance(self.given, str):
+            self._store = await open_store(self.given)
+
+    def stop(self) -> None:
+        """Let go of whoever watches a page."""
+        self.is_closing = True
+        self._wake()
+
+    async def close(self) -> None:
+        """Close it again, and let go of whoever watches a page."""
+        self.stop()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
+        if self._client is not None:
+            await self._client.__aexit__(None, None, None)
+        if isinstance(self.given, str) and self._store is not None:
+            await self._store.close()
+
+    @property
+    def store(self) -> Store:
+        """
+        Where the runs are.
+
+        Raises:
+            UsageError: it is not open.
+        """
+        if self._store is None:
+            raise UsageError(
+                "the store of the dashboard is not open: an application in which it is mounted has to open it, "
+                "create_app(await open_store(URL)), as it is not told when that starts"
+            )
+        return self._store
+
+    async def client(self) -> Client:
+        """What says something to the runs of the store."""
+        if self._client is None:
+            client = Client(self.store)
+            self._client = await client.__aenter__()
+        return self._client
+
+    @contextmanager
+    def waking(self, wake: Callable[[], object]) -> Iterator[None]:
+        """Call this, in the block, whenever the store tells something, and when the dashboard is closed."""
+        self._wakes.append(wake)
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen())
+        try:
+            yield
+        finally:
+            self._wakes.remove(wake)
+            if not self._wakes and self._listening is not None:
+                # Nobody looks: then nothing need be told.
+                self._listening.cancel()
+                self._listening = None
+
+    async def _listen(self) -> None:
+        # A store that cannot be reached is told to whoever asks it.
+        with suppress(StoreError):
+            await self.store.listen(lambda hint: self._wake())
+
+    def _wake(self) -> None:
+        for wake in list(self._wakes):
+            wake()
+
+    # What is read.
+
+    async def dag(self, fingerprint: str) -> Dag | None:
+        """A definition, without code; None if the store has none of this fingerprint."""
+        if fingerprint not in self._dags:
+            found = await stored_dag(self.store, fingerprint)
+            if found is None:
+                return None
+            _keep(self._dags, fingerprint, found)
+        return self._dags[fingerprint]
+
+    async def published_dag(self, found: Published) -> Dag:
+        """The definition that was published last under the name of a workflow, without code."""
+        return await asyncio.to_thread(lambda: Dag.from_dict(json.loads(found.text)))
+
+    async def picture(self, key: tuple[object, ...], draw: Callable[[], str]) -> Markup:
+        """What `draw` gives, which is the same for the same key: drawing a large graph takes long."""
+        if key not in self._pictures:
+            _keep(self._pictures, key, await asyncio.to_thread(draw))
+        return Markup(self._pictures[key])  # noqa: S704 - our own pictures, in which all texts are escaped
+
+    async def history(self, run_id: str) -> History:
+        """
+        What became of a run. Of one that was looked at before only what is new is read.
+
+        Raises:
+            RunNotFoundError: there is none of this id.
+            StoreError: its log makes no sense.
+        """
+        known = self._histories.pop(run_id, None)
+        if known is not None:
+            new = await self.store.read(run_id, after=known.seq)
+            while new:
+                known.extend(new)
+                new = await self.store.read(run_id, after=known.seq)
+            # A run that was deleted, and maybe begun anew, has another log.
+            if (first := await self.store.read(run_id, limit=1)) and first[0].at == known.started_at:
+                _keep(self._histories, run_id, known)
+                return known
+        history = await stored_history(self.store, run_id)
+        _keep(self._histories, run_id, history)
+        return history
+
+    async def history_at(self, run_id: str, seq: int) -> History:
+        """What had become of a run when the event of this number was written."""
+        history = History(run_id)
+        async for page in pages(self.store, run_id):
+            history.extend(event for event in page if event.seq <= seq)
+            if page[-1].seq >= seq:
+                break
+        return history
+
+    def typed(self, workflow: str, stored: Dag | None) -> Dag | None:
+        """The definition of a workflow with the types of its code, if that is at hand; else the one that is stored."""
+        return self.types.get(workflow, stored)
+
+    # What is shown.
+
+    def may_change(self, visitor: Visitor) -> bool:
+        """Whether this visitor can change anything."""
+        return visitor.is_known and not self.access.is_read_only
+
+    def page(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
+        """A page made of this template."""
+        visitor = visitor_of(request)
+        theme = request.cookies.get("orchwf_theme", "")
+        text = self.templates.get_template(template).render(
+            site=self, base=base_of(request), visitor=visitor, may_change=self.may_change(visitor),
+            form_key=self.access.form_key(visitor.session) if visitor.session else "",
+            theme=theme if theme in _THEMES else "", now=self.clock.now(), here=request.url.path,
+            query=request.url.query, said=unquote(request.cookies.get(SAID, "")), **values,
+        )  # fmt: skip
+        answer = HTMLResponse(text, status)
+        if SAID in request.cookies:
+            # It is said once.
+            answer.delete_cookie(SAID, path=base_of(request) or "/")
+        return answer
+
+
+def _keep(kept: "OrderedDict[Any, Any]", key: object, value: object) -> None:
+    kept[key] = value
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who sent the request."""
+    found: Visitor = request.scope["state"]["visitor"]
+    return found
+
+
+def form_of(request: Request) -> Form:
+    """The form that came with the request."""
+    found: Form = request.scope["state"]["form"]
+    return found
+
+
+def field_of(form: Form, name: str) -> str:
+    """What the form says in this field; empty if it has none."""
+    return form.get(name, [""])[0]
+
+
+def base_of(request: Request) -> str:
+    """The prefix of all addresses of the dashboard, without a slash at its end."""
+    root: str = request.scope.get("root_path", "")
+    return root.rstrip("/")
+
+
+def link(path: str, **query: object) -> str:
+    """The path with these words in its query; those that are empty are left out."""
+    said = {name.rstrip("_"): str(value) for name, value in query.items() if value not in (None, "", False)}
+    return f"{path}?{urlencode(said, errors='replace')}" if said else path
+
+
+def _templates() -> Environment:
+    """
+    Templates in which every text of a user is shown as text: escaped, and with nothing in it that cannot be seen.
+    """
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, finalize=_shown,
+    )  # fmt: skip
+    made.globals.update(link=link, icon=icon, word=word, key=_key, back=_back, next_here=_next_here)
+    made.filters.update(
+        lines=_lines, raw=_raw, coloured=coloured, clock=clock_time, local=local_time, duration=duration_text,
+        age=age_text, size=size_text, plural=plural,
+    )  # fmt: skip
+    return made
+
+
+def _shown(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _lines(text: str) -> Markup:
+    """The text with its lines, each of which is made visible."""
+    return Markup("\n").join(escape(visible(line.replace("\t", "    "))) for line in text.split("\n"))
+
+
+def _raw(text: str) -> Markup:
+    """The text as it is, for what comes back with a form: only escaped."""
+    return escape(text.encode(errors="replace").decode())
+
+
+@pass_context
+def _next_here(context: Context) -> str:
+    """The address of this page, without the prefix of the dashboard."""
+    query: str = context["query"]
+    return f"{context['here'].removeprefix(context['base'])}{f'?{query}' if query else ''}"
+
+
+@pass_context
+def _key(context: Context) -> Markup:
+    """The field of a form that says that the form is of this session."""
+    return Markup('<input type="hidden" name="form_key" value="{}">').format(context["form_key"])
+
+
+@pass_context
+def _back(context: Context) -> Markup:
+    """The fields of a form after which this page comes again."""
+    return _key(context) + Markup('<input type="hidden" name="next" value="{}">').format(_next_here(context))

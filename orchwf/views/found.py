@@ -1,0 +1,104 @@
+"""A run of the store with all that its log says, and what there is to tell of it."""
+
+import os
+import time
+
+import attrs
+
+from ..core.dag import Dag
+from ..core.history import History
+from ..core.report import Report
+from ..core.state import RunStatus
+from ..core.wording import duration_text
+from ..ports import RunRecord, Store
+from ..runtime.result import RunResult
+from ..runtime.stored import stored_dag, stored_history
+from .owners import interruption
+from .runs import sleep_text
+from .timeline import SlowPath, Timeline, slow_path
+
+LAST, LAST_FAILED = "last", "last-failed"
+"""What stands for a run on the command line; one that is really called so cannot be named there."""
+
+
+@attrs.frozen
+class Found:
+    """
+    A run and its log, read from the store.
+
+    Attributes:
+        record: Its summary.
+        history: What became of it.
+        dag: The definition it was started with, without code; None if the store lost it.
+    """
+
+    record: RunRecord
+    history: History
+    dag: Dag | None
+
+    @property
+    def result(self) -> RunResult[object]:
+        """It as a result."""
+        return RunResult(self.record, self.history, self.dag)
+
+    @property
+    def path(self) -> SlowPath:
+        """The path of steps that took longest."""
+        return slow_path(self.dag, self.history.steps)
+
+    def longest(self) -> str:
+        """`extract 2 ms > load 1.2 s   (1.2 s of 2.1 s)`: what took longest, one after the other; empty if nothing."""
+        path, begun_at, ended_at = self.path, self.history.started_at, self.history.ended_at
+        if len(path.steps) < 2 or begun_at is None or ended_at is None:
+            return ""
+        return f"{path}   ({duration_text(path.duration)} of {duration_text(ended_at - begun_at)})"
+
+    def timeline(self, width: int | None) -> Timeline:
+        """
+        When which of its steps was at work.
+
+        Args:
+            width: The columns of a line; None for any.
+        """
+        begun_at, ended_at = self.history.started_at, self.history.ended_at
+        ended_at = time.time() if ended_at is None else ended_at
+        return Timeline(
+            steps=list(self.result.steps.values()), path=self.path, begun_at=ended_at if begun_at is None else begun_at,
+            ended_at=ended_at, width=width,
+        )  # fmt: skip
+
+    def report(self, *, store: str | None = "", since: float | None = None, verbose: bool = False) -> Report:
+        """
+        What there is to tell of it.
+
+        Args:
+            store: The URL to name in the commands that are told; empty if it is found without, None for no commands.
+            since: Count the duration from here (epoch seconds), not from the beginning of the run.
+        """
+        named = None if self.record.id in (LAST, LAST_FAILED) else store
+        report = self.result.report(store=named, folder=os.getcwd())
+        began = since if since is not None else self.history.started_at
+        ended = self.history.ended_at if self.history.ended_at is not None else time.time()
+        # The log was read after the summary, and may know more.
+        reason = interruption(self.record) if self.history.status is RunStatus.RUNNING else ""
+        is_left = (
+            bool(reason) or self.record.is_queued or self.history.status in (RunStatus.PAUSED, RunStatus.SCHEDULED)
+        )
+        duration = None if began is None or (is_left and since is None) else ended - began
+        is_open = self.history.status in (RunStatus.RUNNING, RunStatus.SCHEDULED)
+        rest = sleep_text(self.record, time.time()) if is_open else ""
+        return attrs.evolve(
+            report, duration=duration, interrupted=bool(reason), reason=reason or rest or report.reason,
+            verbose=verbose,
+        )  # fmt: skip
+
+
+async def read_run(store: Store, record: RunRecord) -> Found:
+    """
+    The run with all that its log says.
+
+    Raises:
+        StoreError: it has no log, or one that cannot be read.
+    """
+    history = await stored_history(store, record.id)
+    return Found(record, history, await stored_dag(store, record.fingerprint))

@@ -84,7 +84,7 @@ def random_json(draw: random.Random, depth: int = 0) -> Any:
 def test_pieces_make_the_same_text(seed: int):
     """And the text is read as the same value."""
     draw = random.Random(seed)
-    value = [random_json(draw) for _ in range(600)]
+    value = [random_json(draw) for _ in range(100)]
 
     text = dumps_in_pieces(value)
 

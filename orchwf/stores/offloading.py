@@ -1,13 +1,13 @@
 """The store that stands before another one and keeps large values elsewhere: there it keeps what refers to them."""
 
 import asyncio
-import hashlib
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 
+from ..blobs.references import KEY_LENGTH, MARKER, Reference, checked_text, content, is_large, reference
 from ..core.caching import CacheEntry
 from ..core.events import CompensationEvent, Event, StepEvent
 from ..core.schedules import ScheduleRecord
@@ -15,7 +15,6 @@ from ..core.slots import Answer, Slot, SlotRequest
 from ..errors import StoreError
 from ..ports import Append, BlobStore, Message, Store
 from .payloads import Kind, changed, computed
-from .references import KEY_LENGTH, MARKER, Reference, content, is_large, reference
 
 A = TypeVar("A", bound=attrs.AttrsInstance)
 R = TypeVar("R")
@@ -24,6 +23,8 @@ THRESHOLD = 256 * 1024
 """How many bytes a value takes at most that is kept in the store itself."""
 GRACE = 86_400.0
 """How old (seconds) a value has to be that is deleted because nothing refers to it: its event may be on its way."""
+_KINDS = frozenset({Kind.JSON, Kind.OBJECT})
+"""What may be large: what users give and steps return."""
 _AT_ONCE = 8
 """How many values are put, or fetched, at a time."""
 _MOST_READ = 16_000_000
@@ -128,7 +129,9 @@ class OffloadingStore:
 
         def lighter(kind: Kind, value: Any) -> Any:
             found = references.get(id(value))
-            return value if found is None else found.text(kind)
+            if found is None:
+                return value
+            return found.object_text if kind is Kind.OBJECT else found.text
 
         return changed(thing, lighter) if references else thing
 
@@ -177,7 +180,7 @@ class OffloadingStore:
                     return error
 
         def heavier(kind: Kind, value: Any) -> Any:
-            found = reference(kind, value)
+            found = _reference(kind, value)
             return value if found is None else texts[found.key]
 
         return changed(thing, heavier) if texts else thing
@@ -189,7 +192,7 @@ class OffloadingStore:
                 "with its blobs, Orchestrator(url, blobs=...), open_store(url, blobs=...) or the URL option ?blobs="
             )
         data = await self._blobs.get(wanted.key)
-        text = None if data is None else await computed(len(data), partial(_checked, data, wanted.key))
+        text = None if data is None else await computed(len(data), partial(checked_text, data, wanted.key))
         if text is None:
             state = "is missing" if data is None else "is damaged: it is not what was put"
             raise StoreError(
@@ -229,7 +232,7 @@ class _Probe:
         self.found: list[str] = []
 
     def __call__(self, kind: Kind, value: Any) -> Any:
-        if is_large(kind, value, self._threshold):
+        if kind in _KINDS and isinstance(value, str) and is_large(value, self._threshold):
             self.found.append(value)
         return value
 
@@ -238,7 +241,7 @@ def _references(thing: attrs.AttrsInstance) -> list[Reference]:
     found: list[Reference] = []
 
     def look(kind: Kind, value: Any) -> Any:
-        if (each := reference(kind, value)) is not None:
+        if (each := _reference(kind, value)) is not None:
             found.append(each)
         return value
 
@@ -253,9 +256,8 @@ def _place_of(run_id: str, event: Event) -> str:
     return f"event {event.seq} ({event.kind}{step}{'' if item is None else f', item {item}'}) of run {run_id!r}"
 
 
-def _checked(data: bytes, key: str) -> str | None:
-    """The text that was put under this key; None if these are not its bytes."""
-    return data.decode() if hashlib.sha256(data).hexdigest() == key else None
+def _reference(kind: Kind, value: Any) -> Reference | None:
+    return reference(value) if kind in _KINDS and isinstance(value, str) else None
 
 
 async def _together(calls: Iterable[Coroutine[Any, Any, R]]) -> list[R]:

@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from ..blobs.urls import checked_blobs, checked_threshold, folder_beside, joined_url, open_blobs, split_url
 from ..errors import StoreError, UsageError
 from ..ports import BlobStore, PayloadCodec, Store
-from .blob_urls import checked_blobs, checked_threshold, folder_beside, joined_url, open_blobs, split_url
 from .coded import CodedStore
 from .memory import MemoryStore
 from .offloading import THRESHOLD, OffloadingStore

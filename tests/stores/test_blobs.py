@@ -14,10 +14,10 @@ from obstore.store import LocalStore, from_url
 from obstore.store import MemoryStore as ObjectsInMemory
 
 from orchwf import StoreError
+from orchwf.blobs import folder
+from orchwf.blobs.folder import FolderBlobStore
+from orchwf.blobs.objects import ObjectBlobStore, open_objects
 from orchwf.ports import BlobStore
-from orchwf.stores import blob_folder
-from orchwf.stores.blob_folder import FolderBlobStore
-from orchwf.stores.blob_objects import ObjectBlobStore, open_objects
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 DAY = 86_400.0
@@ -113,7 +113,7 @@ async def test_a_value_that_is_put_again_is_young(tmp_path: Path):
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Who deletes stops in the midst of it: tells when that is so, and goes on when it is told."""
     renamed, goes_on = threading.Event(), threading.Event()
-    real = blob_folder._doomed
+    real = folder._doomed
 
     def doomed(path: Path) -> list[Path]:
         found = real(path)
@@ -123,7 +123,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(blob_folder, "_doomed", doomed)
+        patch.setattr(folder, "_doomed", doomed)
         yield renamed, goes_on
         goes_on.set()
 

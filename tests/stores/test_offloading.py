@@ -12,16 +12,16 @@ import attrs
 import pytest
 
 from orchwf import Orchestrator, RunInterruptedError, StoreError, UsageError, make_workflow, open_store, step
+from orchwf.blobs.folder import FolderBlobStore
+from orchwf.blobs.references import KEY_LENGTH, MARKER
 from orchwf.core import events as ev
 from orchwf.core.caching import CacheEntry, Lookup
 from orchwf.core.slots import SlotRequest
 from orchwf.crypto import EncryptionCodec
 from orchwf.ports import Append, Message, RunQuery, Store
 from orchwf.stores import MemoryStore, OffloadingStore
-from orchwf.stores.blob_folder import FolderBlobStore
 from orchwf.stores.offloading import GRACE
 from orchwf.stores.postgres import open_postgres
-from orchwf.stores.references import KEY_LENGTH, MARKER
 from orchwf.stores.sqlite import open_sqlite
 from orchwf.testing.relay import Relay
 from tests.kinds import opened_store
@@ -536,7 +536,7 @@ async def test_a_url_of_blobs_that_is_none(tmp_path: Path, blobs: str, reason: s
 
 async def test_obstore_is_an_extra(monkeypatch: pytest.MonkeyPatch):
     """Whoever lacks it is told what to install."""
-    monkeypatch.setitem(__import__("sys").modules, "orchwf.stores.blob_objects", None)
+    monkeypatch.setitem(__import__("sys").modules, "orchwf.blobs.objects", None)
 
     with pytest.raises(StoreError, match=r"pip install 'orchwf\[s3\]'"):
         await open_store("memory:", blobs="s3://bucket/prefix")

@@ -7,7 +7,7 @@ import attrs
 
 from ..errors import StoreError, UsageError
 from ..ports import BlobStore
-from .blob_folder import FolderBlobStore
+from .folder import FolderBlobStore
 
 NO_BLOBS = "none"
 """What is given instead of a URL to keep large values in the store itself."""
@@ -77,7 +77,7 @@ def _path(rest: str) -> Path:
 def _opened_objects(url: str) -> BlobStore:
     try:
         # Here, because it is an extra, and heavy.
-        from .blob_objects import open_objects
+        from .objects import open_objects
     except ImportError as error:
         raise StoreError(
             f"a blob store such as {url} needs obstore: pip install 'orchwf[s3]' (Python says: {error})"

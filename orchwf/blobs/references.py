@@ -17,6 +17,9 @@ What a reference begins with: a JSON string, whatever was stored.
 Nothing of ours writes an `o` into JSON in this way: so no value that a user gives or a step returns looks like that,
 nor does any part of it.
 """
+CODED = '"\\u006frchwf.coded:'
+"""What a text begins with that a codec has encoded: a JSON string, too, that no value looks like."""
+
 _BEGINNINGS = (_BEGIN, '{"":' + _BEGIN)
 _REFERENCE = re.compile(r'(\{"":)?"\\u006frchwf\.blob:([0-9a-f]{64}):([0-9]{1,15})"(?(1)\})')
 _WIDEST = 4

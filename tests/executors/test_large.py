@@ -1,6 +1,7 @@
 """Large values of bodies that run elsewhere: they go by reference, and nobody here carries them."""
 
 import asyncio
+import importlib
 import logging
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from orchwf.core.events import Event
 from orchwf.crypto import CompressionCodec
 from orchwf.executors import ProcessExecutor
 from orchwf.ports import RunRecord, Store
+from tests.executors.conftest import KINDS, executor_of
 from tests.executors.fakes import Near
 from tests.executors.large import FLOATS, Chain, Dies, Everywhere, Fan, Finishes, Reads, Stops, Watched, elsewhere
 from tests.stores.blobs import MemoryBlobStore
@@ -42,12 +44,15 @@ async def opened(folder: Path, **options: Any) -> Store:
 # What passes through here.
 
 
-async def test_a_chain_of_large_arrays_costs_no_bytes_here(tmp_path: Path):
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_chain_of_large_arrays_costs_no_bytes_here(tmp_path: Path, kind: str):
     """Each worker fetches what its body takes, and puts what that gives; here a reference comes by, and goes on."""
-    watched = Watched(ProcessExecutor(max_workers=1))
+    watched = Watched(executor_of(kind))
     async with Orchestrator(f"sqlite:///{tmp_path}/a.db", executors={"there": watched}) as orchestrator:
         run = await orchestrator.start(Chain())
         result = await run.result()
+    if kind == "ray":
+        importlib.import_module("ray").shutdown()
 
     assert (FLOATS + 1) * FLOATS == result[Chain.total]
     assert FLOATS == len(result[Chain.third])

@@ -33,7 +33,8 @@ Every error that orchwf raises, in one tree.
     ├── ExecutorError            the operator: what was to run a body elsewhere did not do so
     │   ├── WorkerDiedError          the process that ran the body has died, or was taken away from it
     │   ├── ExecutorUnavailableError it cannot be reached, or was lost while a body ran
-    │   └── NotImportableError       a worker cannot import the workflow, or has other code of it than is here
+    │   ├── NotImportableError       a worker cannot import the workflow, or has other code of it than is here
+    │   └── LargeOutputError         a worker could not put a large output where it is looked for
     ├── StoreError               the operator: the store cannot be used
     │   ├── StoreBusyError           another process holds its lock: try again
     │   ├── StoreNotFoundError       there is none, and it was not to be made
@@ -418,6 +419,19 @@ class ExecutorUnavailableError(ExecutorError):
 
 class NotImportableError(ExecutorError):
     """A worker cannot import the workflow, or what it imports is not what is here; the body has not begun."""
+
+
+class LargeOutputError(ExecutorError):
+    """The body has run, and its output is too large to be told; but it is not, or not sure to be, in the blob store."""
+
+    def __init__(self, executor: str, call: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            executor,
+            f"the output of {call} is large, and is lost: {reason}; see that workers reach the blob store as the "
+            "orchestrator does, give another one (a bucket, or a folder that all share), or none: blobs='none'",
+            runs_on=True,
+        )
 
 
 class StoreError(OrchwfError):

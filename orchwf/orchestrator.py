@@ -11,6 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+from .blobs.urls import checked_blobs
 from .core.limits import Queue
 from .core.options import Duration, OnChange, positive_seconds, seconds
 from .core.state import RunStatus
@@ -52,7 +53,6 @@ from .runtime.schedule import Schedule
 from .runtime.scheduler import Scheduler
 from .runtime.watchdog import Watchdog
 from .stores import default_store, open_store
-from .stores.blob_urls import checked_blobs
 from .stores.coded import checked_codec
 from .stores.urls import check_is_url
 

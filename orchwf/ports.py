@@ -463,6 +463,55 @@ class Store(Protocol):
         ...
 
 
+@attrs.frozen
+class Shared:
+    """
+    Where other processes find, and put, the large values of a store.
+
+    Attributes:
+        url: Of the blob store, as `open_blobs` takes it.
+        threshold: How many bytes a value takes at most that does not go there.
+    """
+
+    url: str
+    threshold: int
+
+
+@runtime_checkable
+class LightStore(Store, Protocol):
+    """
+    A store that keeps large values beside itself, and can leave them there.
+
+    What stands for one in a text is a reference, as of `orchwf.blobs.references`. It may be stored like what it stands
+    for.
+    """
+
+    async def shared(self) -> Shared | None:
+        """Where other processes find large values; None if nobody but this one can reach them, or read them there."""
+        ...
+
+    async def read_light(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
+        """As `read`, but the outputs of steps may be references."""
+        ...
+
+    async def fetch(self, references: Collection[str], where: str) -> dict[str, str]:
+        """
+        Reference -> what it stands for, of all of these; `where` is what an error calls the thing that has them.
+
+        Raises:
+            StoreError: it is missing or damaged, or cannot be reached.
+        """
+        ...
+
+    async def put_large(self, texts: Collection[str]) -> dict[str, str]:
+        """Text -> a reference to it, of those among these that are large. It is there, and as young as if new."""
+        ...
+
+    async def has(self, reference: str) -> bool:
+        """Whether what this stands for is there; nothing is said of whether it is damaged."""
+        ...
+
+
 class BlobStore(Protocol):
     """
     Keeps large values beside a store, each under the SHA-256 of its bytes in hexadecimal, which is its key.
@@ -501,8 +550,28 @@ class BlobStore(Protocol):
         ...
 
 
+class SharedBlobStore(BlobStore, Protocol):
+    """A blob store that other processes open by its URL."""
+
+    async def has(self, key: str) -> bool:
+        """Whether there is anything under this key."""
+        ...
+
+    async def prepare(self) -> None:
+        """Make it, if it is one that has to be made: then whoever can reach it sees that it is there."""
+        ...
+
+    async def is_there(self) -> bool:
+        """Whether it is seen to be there, as far as that can be seen: if not, what is put here others may not find."""
+        ...
+
+
 class Observer(Protocol):
-    """Is told of events after they are written. It cannot hurt the run: what it raises is logged and dropped."""
+    """
+    Is told of events after they are written. It cannot hurt the run: what it raises is logged and dropped.
+
+    A large output of a body that ran elsewhere may be a reference in its event, as of `LightStore`.
+    """
 
     def told(self, run: RunRecord, events: Sequence[Event]) -> None:
         """These events of this run are in the store now. Called on the loop: must be quick."""

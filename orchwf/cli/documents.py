@@ -4,6 +4,7 @@ import json
 
 import attrs
 
+from ..blobs.references import reference
 from ..core.dag import Dag
 from ..core.events import (
     CacheHit,
@@ -171,6 +172,9 @@ def event_document(run_id: str, event: Event) -> Document:
         case StepCompleted() if event.output == ITEMS:
             # They are in the events of the items.
             details["output"] = None
+        case StepCompleted() if (large := reference(event.output)) is not None:
+            # It is told as it happens, and nobody waits here for what it takes to fetch a large value.
+            details |= {"output": None, "blob": large.key, "size": large.size}
         case StepCompleted():
             details["output"] = stored_json(event.output, f"the output of step {event.step!r} of run {run_id!r}")
         case CacheHit():

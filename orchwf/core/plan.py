@@ -36,13 +36,15 @@ class Plan:
         chains: The other way round.
         passing: The numbers of those whose items nobody but the one that follows them reads.
         elsewhere: Whether any of its bodies runs on an executor.
+        looked_into: The numbers of those whose outputs are looked into between the bodies: by a condition, to see
+            whether a loop ends, or to take them apart into items.
         guarded: The numbers of those, and of the compensations, that have to ask before they start.
     """
 
     __slots__ = (
         "chained", "chains", "children", "deadline", "eaches", "elsewhere", "fail_fast", "gates", "guarded", "index",
-        "nodes", "order", "parents", "passing", "reader_count", "reads", "several", "sources", "sparing", "totalled",
-        "undo", "undone_by", "voted",
+        "looked_into", "nodes", "order", "parents", "passing", "reader_count", "reads", "several", "sources", "sparing",
+        "totalled", "undo", "undone_by", "voted",
     )  # fmt: skip
 
     def __init__(self, dag: Dag) -> None:
@@ -97,6 +99,7 @@ class Plan:
             }
         )
         self.elsewhere = bool([node for node in by_position if node.options.executor is not None])
+        self.looked_into = self._looked_into(by_position)
         self.deadline = dag.options.deadline
         self.fail_fast = dag.options.fail_fast
 
@@ -121,6 +124,18 @@ class Plan:
                 for source in sources:
                     chains[source] = (*chains.get(source, ()), number)
         return eaches, chained, chains
+
+    def _looked_into(self, nodes: Sequence[Node]) -> frozenset[int]:
+        asked = [self.index[name] for node in nodes if node.options.when is not None for name in condition_steps(node)]
+        loops = [number for number in self.several if nodes[number].options.until is not None]
+        # The items of a step are known one by one, unless their content says which is which.
+        apart = [
+            source
+            for number, sources in self.eaches.items()
+            for _, source in sources
+            if source not in self.chained.get(number, ()) or nodes[number].options.item_key is not None
+        ]
+        return frozenset([*asked, *loops, *apart])
 
     def __len__(self) -> int:
         """How many steps there are."""

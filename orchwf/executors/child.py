@@ -75,7 +75,11 @@ def _end() -> None:
 
 def main() -> None:
     """Serve the orchestrator that started this process."""
-    home = _Home(*_private_pipes(), _end)
+    _serve(_Home(*_private_pipes(), _end))
+
+
+def _serve(home: _Home) -> None:
+    """Call what is to be called, one after the other, until nothing will be any more."""
     threading.Thread(target=home.listen, name="orchwf-listen", daemon=True).start()
     home.send(Kind.READY, str(os.getpid()))
     while (call := home.next()) is not None:

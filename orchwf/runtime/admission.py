@@ -10,15 +10,19 @@ import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from ..core.caching import CacheEntry
+from ..core.caching import Cache, CacheEntry
+from ..core.definition import Node
 from ..core.events import Event
 from ..core.outcome import Found
 from ..core.slots import Answer, Refusal, SlotRequest
+from ..errors import StoreError
 from ..ports import Clock, Store
-from .caching import Keying, done_in_thread, is_quick, keying
+from .attempt import Taken
+from .caching import Keying, done_in_thread, failing, is_quick, keying
 from .desk import Desk
 from .execution import Execution
 from .gates import Entry, Gate, Stage, Ticket
+from .large import Large
 from .queues import Queues
 from .requests import ended_steps, entries_of, request_for
 
@@ -40,6 +44,7 @@ class Admission:
     def __init__(self, store: Store, owner: str, queues: Queues, *, clock: Clock, periodic: Clock) -> None:
         self._store = store
         self._owner = owner
+        self._large = Large(store)
         self._queues = queues
         self._clock = clock
         self._periodic = periodic
@@ -158,14 +163,12 @@ class Admission:
         if node.options.cache is None:
             self._prepare(ticket, None)
             return ticket
-        outputs = execution.outputs_for(step)
-        item = execution.item(step)
-        work = keying(execution, node, node.options.cache, outputs, item)
-        if is_quick(execution, outputs, item):
-            self._prepare(ticket, work)
+        taken = Taken(execution.outputs_for(step), execution.item(step))
+        if not self._large.is_lacking(taken.stored_texts) and is_quick(execution, taken):
+            self._prepare(ticket, keying(execution, node, node.options.cache, taken))
         else:
             ticket.stage = Stage.PREPARING
-            self._spawn(self._prepare_elsewhere(ticket, work))
+            self._spawn(self._prepare_elsewhere(ticket, node, node.options.cache, taken))
         return ticket
 
     def _prepare(self, ticket: Ticket, work: Keying | None) -> None:
@@ -179,11 +182,15 @@ class Admission:
         else:
             ticket.gates = tuple(self._gates.setdefault(each.name, Gate(each)) for each in ticket.request.limits)
 
-    async def _prepare_elsewhere(self, ticket: Ticket, work: Keying) -> None:
+    async def _prepare_elsewhere(self, ticket: Ticket, node: Node, cache: Cache, taken: Taken) -> None:
         """The same, while the loop goes on."""
         self._preparing += 1
+        where = f"what step {node.name!r} of run {ticket.execution.record.id!r} takes"
         try:
-            work = await done_in_thread(work)
+            fill = await self._large.whole(taken.stored_texts, where)
+            work = await done_in_thread(keying(ticket.execution, node, cache, taken.changed(fill)))
+        except StoreError as error:
+            work = failing(error)
         finally:
             self._preparing -= 1
         if ticket.stage is Stage.PREPARING:

@@ -142,11 +142,45 @@ class Item:
         text: Gives the item of another step that it takes, encoded, by the name of that step.
         carried: In a loop, the encoded output of the iteration before; None in the first one.
         is_near: Whether that is at hand, and costs nothing to look up.
+        outputs: Name of another step -> the output of an item of it, which is the item that this one takes.
     """
 
     text: Callable[[str], str]
     carried: str | None = None
     is_near: bool = True
+    outputs: Mapping[str, str] = attrs.field(factory=dict)
+
+    def changed(self, change: Callable[[str], str]) -> "Item":
+        """The same item, with each text as that gives it."""
+        carried = None if self.carried is None else change(self.carried)
+        return attrs.evolve(self, text=lambda name: change(self.text(name)), carried=carried, outputs={})
+
+
+@attrs.frozen(eq=False)
+class Taken:
+    """
+    What a body takes from other bodies.
+
+    Attributes:
+        outputs: Step name -> its encoded output, of what this step reads and what completed.
+        item: Which item of its step this is, if that has several.
+    """
+
+    outputs: Mapping[str, str]
+    item: Item | None = None
+
+    @property
+    def stored_texts(self) -> list[str]:
+        """What of it bodies gave as it stands here, encoded; not what is taken out of another value first."""
+        item = self.item
+        if item is None:
+            return list(self.outputs.values())
+        return [*self.outputs.values(), *item.outputs.values(), *([] if item.carried is None else [item.carried])]
+
+    def changed(self, change: Callable[[str], str]) -> "Taken":
+        """The same, with each text as that gives it."""
+        outputs = {name: change(text) for name, text in self.outputs.items()}
+        return Taken(outputs, self.item and self.item.changed(change))
 
 
 @attrs.define(eq=False)
@@ -227,6 +261,15 @@ class Attempt:
     def unwritten(self) -> str | None:
         """The progress that was told and not passed on yet; None if there is none."""
         return None if self._heart is None else self._heart.unwritten
+
+    @property
+    def taken(self) -> Taken:
+        """What its body takes from others."""
+        return Taken(self.outputs, self.item)
+
+    def take(self, taken: Taken) -> None:
+        """Let its body take this instead."""
+        self.outputs, self.item = taken.outputs, taken.item
 
     def fail(self, error: Exception) -> None:
         """End it as if its body had raised this: what it takes to call that could not be had."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import NoReturn
 
 from ..core.caching import Cache, cache_key
@@ -11,7 +10,7 @@ from ..core.children import child_output, child_output_text, decoded_child, deco
 from ..core.definition import Argument, ForChild, FromAll, FromChild, FromEach, FromInput, FromOutputs, FromStep, Node
 from ..core.types import describe_type
 from ..core.values.pieces import LARGE
-from .attempt import Item
+from .attempt import Item, Taken
 from .execution import Execution
 
 Keying = Callable[[], str]
@@ -24,16 +23,9 @@ Raises:
 """
 
 
-def keying(
-    execution: Execution, node: Node, cache: Cache, outputs: Mapping[str, str], item: Item | None = None
-) -> Keying:
-    """
-    What gives the key for a step of a run.
-
-    Args:
-        outputs: Step name -> its encoded output, of what this step reads and what completed.
-        item: Which item of the step it is for, if that has several.
-    """
+def keying(execution: Execution, node: Node, cache: Cache, taken: Taken) -> Keying:
+    """What gives the key for a step of a run, or an item of one, that takes this."""
+    outputs, item = taken.outputs, taken.item
     # Of another type it could not be read.
     identity = [*cache.identity(execution.dag.name, node.name), describe_type(node.returns)]
     if cache.key is None:
@@ -46,11 +38,11 @@ def keying(
     return by_user
 
 
-def is_quick(execution: Execution, outputs: Mapping[str, str], item: Item | None = None) -> bool:
+def is_quick(execution: Execution, taken: Taken) -> bool:
     """Whether the key is made of so little that it takes no time."""
-    if item is not None and not item.is_near:
+    if taken.item is not None and not taken.item.is_near:
         return False
-    return len(execution.inputs) + sum(map(len, outputs.values())) < LARGE
+    return len(execution.inputs) + sum(map(len, taken.outputs.values())) < LARGE
 
 
 async def done_in_thread(work: Keying) -> Keying:
@@ -59,12 +51,17 @@ async def done_in_thread(work: Keying) -> Keying:
         key = await asyncio.to_thread(work)
     # Foreign code: it is raised where the key is asked for.
     except Exception as error:
-        return partial(_raise, error)
+        return failing(error)
     return lambda: key
 
 
-def _raise(error: Exception) -> NoReturn:
-    raise error
+def failing(error: Exception) -> Keying:
+    """What raises this."""
+
+    def fail() -> NoReturn:
+        raise error
+
+    return fail
 
 
 def _texts(node: Node, outputs: Mapping[str, str], item: Item | None) -> list[str]:

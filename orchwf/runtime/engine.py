@@ -33,6 +33,7 @@ from .execution import Execution
 from .executors import Executors
 from .gates import Entry
 from .lanes import Lane, Lanes, Ready
+from .large import Large
 from .seats import Seats
 from .tasks import Tasks
 from .telling import tell
@@ -94,7 +95,8 @@ class Engine:
         self.admission = admission
         admission.connect(offer=self._offer, tell=self.tell_run, fail=self._fail, spawn=spawn)
         self._executors = executors
-        self._elsewhere = Elsewhere(executors, self._begun)
+        self._large = Large(store)
+        self._elsewhere = Elsewhere(executors, self._large, self._begun)
         self._seats = Seats(executors)
         self._free = max_concurrency
         self._lanes = Lanes[Ready]()
@@ -511,13 +513,37 @@ class Engine:
             return
         is_elsewhere = node.options.executor is not None
         if not is_elsewhere:
-            attempt.limit_time()
+            # Asked here, as of nearly all there is nothing to do.
+            if limit is not None or node.options.heartbeat_timeout is not None:
+                attempt.limit_time()
         elif node.options.total_timeout is not None:
             attempt.wait_at_most(run.total_left(step, self.clock.now()))
+        # A step is taken apart by what is looked into in any case, and elsewhere others see to it.
+        may_lack = self._large.is_elsewhere and not is_elsewhere and step not in execution.plan.eaches
+        if may_lack and self._large.is_lacking(attempt.taken.stored_texts):
+            self.spawn(self._launch_filled(execution, attempt))
+        else:
+            self._launch(execution, attempt)
+
+    async def _launch_filled(self, execution: Execution, attempt: Attempt) -> None:
+        """Run a body here that takes large values, once they are here."""
+        where = f"what step {attempt.node.name!r} of run {execution.record.id!r} takes"
+        try:
+            fill = await self._large.whole(attempt.taken.stored_texts, where)
+        except StoreError as error:
+            attempt.fail(error)
+            return
+        if not attempt.is_over:
+            attempt.take(attempt.taken.changed(fill))
+            self._launch(execution, attempt)
+
+    def _launch(self, execution: Execution, attempt: Attempt) -> None:
+        """Let its body run."""
+        node, step = attempt.node, attempt.step
         if self._around is not None and step not in execution.plan.eaches:
             # What accompanies its run was spawned just now, and begins before it.
             self._loop.call_soon(self._tasks.submit, attempt, execution.variables.copy())
-        elif node.is_async or is_elsewhere:
+        elif node.is_async or node.options.executor is not None:
             self._tasks.submit(attempt, execution.variables.copy())
         else:
             attempt.start_on(self._threads.submit, execution.variables.copy())

@@ -315,7 +315,16 @@ class Execution:
             return Item(str, carried)
         sources = dict(self.plan.eaches[row.step])
         is_near = all(source in self.parts or source in run.rows for source in sources.values())
-        return Item(partial(self._item_text, sources, position), None, is_near)
+        outputs = {name: text for name, source in sources.items() if (text := self._row_text(source, position))}
+        return Item(partial(self._item_text, sources, position), None, is_near, outputs)
+
+    def _row_text(self, source: int, position: int) -> str | None:
+        """The encoded output of this item of a step whose items have outputs of their own; None if there is none."""
+        run = self.machine.run
+        if self.plan.several.get(source) not in (Several.EACH, Several.STREAM) or source not in run.rows:
+            return None
+        items = run.rows[source].items
+        return run.outputs.get(items[position]) if position < len(items) else None
 
     def _item_text(self, sources: Mapping[str, int], position: int, name: str) -> str:
         run, source = self.machine.run, sources[name]

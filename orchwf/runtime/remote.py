@@ -14,28 +14,31 @@ from ..core.codec import Codec
 from ..core.dag import Dag, dag_of
 from ..core.definition import ForChild, Node
 from ..core.outcome import Finished, Outcome, Raised, Returned, SkippedItself
+from ..errors import StoreError
 from ..importing import import_workflow
-from ..ports import Line
+from ..ports import Line, Shared
 from .attempt import Attempt, Ending, Host, Item
 from .execution import decode_inputs
 from .failure import user_frames
+from .remote_values import UnreadError, kept, with_large_values
 from .worklog import said_over
 
 _EVERY = 0.2
 """Seconds between two heartbeats that are sent home."""
 
-PROTOCOL = 1
+PROTOCOL = 2
 """What is said between here and there; each side refuses another one."""
 
 _Request = Mapping[str, Any]
-"""What `elsewhere.request_for` made."""
+"""What `elsewhere` made."""
 
 
 def answer(text: str, line: Line) -> str:
     """
     How an attempt ended that is described by a text, as a text. The process that calls this runs its body.
 
-    Nothing but text comes and goes: the workflow is imported by its name, values are encoded.
+    Nothing but text comes and goes: the workflow is imported by its name, values are encoded, and large ones are in a
+    blob store, if both sides can reach one.
     """
     request: _Request = json.loads(text)
     try:
@@ -45,6 +48,10 @@ def answer(text: str, line: Line) -> str:
     # Foreign code: the module of a workflow may raise anything when it is imported, SystemExit too.
     except BaseException as error:
         return json.dumps({"kind": "unimportable", "reason": _reason(error)})
+    try:
+        request = with_large_values(request)
+    except UnreadError as error:
+        return json.dumps({"kind": "unread", "reason": str(error), "is_apart": error.is_apart})
     with said_over(line, request["log_level"]):
         pulse = _Pulse(line, dag.codec)
         line.say(json.dumps({"kind": "begun"}))
@@ -52,7 +59,7 @@ def answer(text: str, line: Line) -> str:
             ending = ending_of(_attempt(request, dag, node, pulse, line))
         finally:
             pulse.close()
-    described = _described(ending[0])
+    described = _told(_described(ending[0]), request["shared"])
     # What is encoded is text in any case; a reason or a message may be whatever a body raised.
     return json.dumps(described, ensure_ascii="output" not in described)
 
@@ -130,7 +137,7 @@ def _at_once(call: Callable[[], None], then: Callable[[], None]) -> None:
     then()
 
 
-def _described(outcome: Outcome) -> Mapping[str, object]:
+def _described(outcome: Outcome) -> Mapping[str, Any]:
     match outcome:
         case Returned(output):
             return {"kind": "returned", "output": output}
@@ -142,6 +149,16 @@ def _described(outcome: Outcome) -> Mapping[str, object]:
             return {"kind": "raised", **attrs.asdict(outcome)}
         case _:
             raise NotImplementedError
+
+
+def _told(described: Mapping[str, Any], shared: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What is told of an end, once its output is where it belongs."""
+    if "output" not in described or shared is None:
+        return described
+    try:
+        return {**described, "output": kept(described["output"], Shared(**shared))}
+    except StoreError as error:
+        return {"kind": "unkept", "reason": str(error)}
 
 
 class _Pulse:

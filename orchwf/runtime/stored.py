@@ -10,7 +10,7 @@ from ..core.machine import Machine
 from ..core.plan import Plan
 from ..core.standing import Standing
 from ..errors import IllegalTransitionError, OrchwfError, RunNotFoundError, StoreError
-from ..ports import Store
+from ..ports import LightStore, Store
 
 _PAGE = 500
 """So few that the garbage collector, which counts what is made and not yet freed, seldom runs while a log is read."""
@@ -61,6 +61,14 @@ async def pages(store: Store, run_id: str, last: int | None = None) -> AsyncIter
     """The log of a run, up to this number, piece by piece: a long one is never held whole."""
     after = 0
     while after != last and (page := await store.read(run_id, after=after, limit=_PAGE)):
+        yield page
+        after = page[-1].seq
+
+
+async def light_pages(store: Store, run_id: str) -> AsyncIterator[list[Event]]:
+    """The same of the whole log, where large outputs of steps may be references."""
+    read, after = store.read_light if isinstance(store, LightStore) else store.read, 0
+    while page := await read(run_id, after, _PAGE):
         yield page
         after = page[-1].seq
 

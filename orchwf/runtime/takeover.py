@@ -22,7 +22,8 @@ from ..errors import (
 )
 from ..ports import Message, RunRecord, Store
 from .execution import Execution, decode_inputs
-from .stored import damaged_log, empty_log, pages, stored_dag, stored_json
+from .large import Large
+from .stored import damaged_log, empty_log, light_pages, stored_dag, stored_json
 
 ENDING = ("cancel", "terminate")
 """The signals for which a run that nobody executes is taken up."""
@@ -63,7 +64,9 @@ async def replayed(store: Store, record: RunRecord, dag: Dag, plan: Plan) -> Exe
         RunNotFoundError: it was deleted meanwhile.
     """
     execution: Execution | None = None
-    async for events in pages(store, record.id):
+    large = Large(store)
+    async for page in light_pages(store, record.id):
+        events = await large.looked_into(record.id, plan, page)
         if execution is None:
             execution = _begun(record, dag, plan, events[0])
         try:

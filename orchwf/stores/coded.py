@@ -3,11 +3,13 @@
 import base64
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
+from ..blobs.references import CODED
+from ..blobs.values import computed
 from ..core.caching import CacheEntry
 from ..core.events import Event
 from ..core.rows import ITEMS
@@ -15,17 +17,12 @@ from ..core.schedules import ScheduleRecord
 from ..core.slots import Answer, Slot, SlotRequest
 from ..crypto import CompressionCodec
 from ..errors import StoreError, UsageError
-from ..ports import Append, Message, PayloadCodec, RunQuery, RunRecord, Store, Taken, Wanted
-from .payloads import Kind, changed, computed, cost, payloads
+from ..ports import Append, LightStore, Message, PayloadCodec, RunQuery, RunRecord, Shared, Store, Taken, Wanted
+from .payloads import Kind, changed, cost, payloads
 
 A = TypeVar("A", bound=attrs.AttrsInstance)
 
-_MARK = '"\\u006frchwf.coded:'
-"""
-What a coded text begins with: a JSON string, whatever was coded.
-
-Nothing of ours writes an `o` into JSON in this way: so no value that a user gives or a step returns looks like that.
-"""
+_MARK = CODED
 _MARK_OF_OBJECT = '{"":' + _MARK
 _MARKS = (_MARK, _MARK_OF_OBJECT)
 _LONGEST = 1_000_000
@@ -59,6 +56,7 @@ class CodedStore:
         self.url = inner.url
         self._inner = inner
         self._codec = checked_codec(codec)
+        self._light = inner if isinstance(inner, LightStore) else None
         # What holds no payload goes straight through.
         self.definition, self.claim, self.delete = inner.definition, inner.claim, inner.delete
         self.renew, self.release = inner.renew, inner.release
@@ -169,6 +167,35 @@ class CodedStore:
             return await self._decoded(events)
         except _UnreadableError as error:
             raise self._not_decoded(f"run {run_id!r}", error) from error.__cause__
+
+    # What is large, and kept elsewhere: references are no payloads, but what they stand for is one.
+
+    async def shared(self) -> Shared | None:
+        # Nobody else has the codec.
+        return None if self._codec is not None or self._light is None else await self._light.shared()
+
+    async def read_light(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
+        if self._light is None:
+            return await self.read(run_id, after, limit)
+        return await self._read(run_id, await self._light.read_light(run_id, after, limit))
+
+    async def fetch(self, references: Collection[str], where: str) -> dict[str, str]:
+        if self._light is None:
+            raise NotImplementedError
+        found = await self._light.fetch(references, where)
+        try:
+            size = sum(map(len, found.values())) if any(map(_may_be_coded, found.values())) else 0
+            return await computed(size, lambda: {key: self._decode(Kind.JSON, text) for key, text in found.items()})
+        except _UnreadableError as error:
+            raise self._not_decoded(where, error) from error.__cause__
+
+    async def put_large(self, texts: Collection[str]) -> dict[str, str]:
+        if self._light is None or self._codec is not None:
+            raise NotImplementedError
+        return await self._light.put_large(texts)
+
+    async def has(self, reference: str) -> bool:
+        return self._light is not None and await self._light.has(reference)
 
     async def get(self, run_id: str) -> RunRecord | None:
         record = await self._inner.get(run_id)

@@ -9,6 +9,7 @@ from itertools import islice
 
 import attrs
 
+from ..blobs.references import following
 from ..core.caching import CacheEntry, Lookup
 from ..core.events import Event, SignalReceived, to_row
 from ..core.schedules import ScheduleRecord
@@ -20,7 +21,6 @@ from .labels import decode_labels, encode_labels, numbering_error
 from .memory_hints import Hints
 from .memory_runs import StoredRun, matches, wanted_in_turn
 from .memory_slots import Slots
-from .references import following
 
 
 class MemoryStore:

@@ -1,21 +1,20 @@
 """The store that stands before another one and keeps large values elsewhere: there it keeps what refers to them."""
 
 import asyncio
-import hashlib
-from collections.abc import Coroutine, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
+from ..blobs.references import KEY_LENGTH, MARKER, Reference, is_large, reference
+from ..blobs.values import LargeValues
 from ..core.caching import CacheEntry
-from ..core.events import CompensationEvent, Event, StepEvent
+from ..core.events import CompensationEvent, Event, StepCompleted, StepEvent
 from ..core.schedules import ScheduleRecord
 from ..core.slots import Answer, Slot, SlotRequest
 from ..errors import StoreError
-from ..ports import Append, BlobStore, Message, Store
-from .payloads import Kind, changed, computed
-from .references import KEY_LENGTH, MARKER, Reference, content, is_large, reference
+from ..ports import Append, BlobStore, Message, Shared, SharedBlobStore, Store
+from .payloads import Kind, changed
 
 A = TypeVar("A", bound=attrs.AttrsInstance)
 R = TypeVar("R")
@@ -24,8 +23,8 @@ THRESHOLD = 256 * 1024
 """How many bytes a value takes at most that is kept in the store itself."""
 GRACE = 86_400.0
 """How old (seconds) a value has to be that is deleted because nothing refers to it: its event may be on its way."""
-_AT_ONCE = 8
-"""How many values are put, or fetched, at a time."""
+_KINDS = frozenset({Kind.JSON, Kind.OBJECT})
+"""What may be large: what users give and steps return."""
 _MOST_READ = 16_000_000
 """How many bytes of large values are held at once when a log is read, but for the last one."""
 
@@ -42,17 +41,21 @@ class OffloadingStore:
         blobs: Where large values are kept. It is closed with this one, too.
         threshold: How many bytes a value takes at most that is kept in the other store.
         grace: How old (seconds) a value has to be to be deleted, as nothing refers to it.
+        shared: The same blob store, if other processes open it by its URL.
     """
 
     def __init__(
-        self, inner: Store, blobs: BlobStore | None, *, threshold: int = THRESHOLD, grace: float = GRACE
-    ) -> None:
+        self, inner: Store, blobs: BlobStore | None, *, threshold: int = THRESHOLD, grace: float = GRACE,
+        shared: SharedBlobStore | None = None,
+    ) -> None:  # fmt: skip
         self.url = inner.url
         self._inner = inner
         self._blobs = blobs
         self._threshold = threshold
         self._grace = grace
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._values = None if blobs is None else LargeValues(blobs)
+        self._shared = shared
+        self._is_prepared = False
         # What holds no value goes straight through.
         self.get, self.runs, self.delete = inner.get, inner.runs, inner.delete
         self.definition, self.claim, self.delete_schedule = inner.definition, inner.claim, inner.delete_schedule
@@ -115,28 +118,30 @@ class OffloadingStore:
 
     async def _offloaded(self, thing: A) -> A:
         """This with references in place of its large values, which are put first."""
-        blobs = self._blobs
-        if blobs is None:
+        if self._values is None:
             return thing
         changed(thing, probe := _Probe(self._threshold))
         # By identity: to look a large text up is to go through all of it.
-        references: dict[int, Reference] = {}
-        for text in probe.found:
-            async with self._places:
-                references[id(text)], data = await computed(len(text), partial(content, text))
-                await blobs.put(references[id(text)].key, data)
+        references = {id(text): await self._values.put(text) for text in probe.found}
 
         def lighter(kind: Kind, value: Any) -> Any:
             found = references.get(id(value))
-            return value if found is None else found.text(kind)
+            if found is None:
+                return value
+            return found.object_text if kind is Kind.OBJECT else found.text
 
         return changed(thing, lighter) if references else thing
 
     # Reading.
 
     async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
-        events = await self._inner.read(run_id, after, limit)
-        sizes = [sum(each.size for each in _references(event)) for event in events]
+        return await self._read(run_id, await self._inner.read(run_id, after, limit), _references)
+
+    async def _read(
+        self, run_id: str, events: list[Event], found: Callable[[Event], Sequence[Reference]]
+    ) -> list[Event]:
+        """These events, or the first of them, with the large values that are found in them."""
+        sizes = [sum(each.size for each in found(event)) for event in events]
         if not any(sizes):
             return events
         # Fewer than there are, if they are large, as any store does; but one at least.
@@ -144,8 +149,10 @@ class OffloadingStore:
         while count < len(events) and held < _MOST_READ:
             held += sizes[count]
             count += 1
-        whole = [self._whole(event, _place_of(run_id, event)) for event in events[:count]]
-        return _all_or_error(await _together(whole))
+        heavy = [each for each, size in enumerate(sizes[:count]) if size]
+        whole = [self._whole(events[each], _place_of(run_id, events[each])) for each in heavy]
+        found_whole = dict(zip(heavy, _all_or_error(await _together(whole)), strict=True))
+        return [found_whole.get(each, event) for each, event in enumerate(events[:count])]
 
     async def inbox(self, owner: str) -> list[Message]:
         messages = await self._inner.inbox(owner)
@@ -170,33 +177,54 @@ class OffloadingStore:
         """This with its large values; the error if one of them cannot be had."""
         texts: dict[str, str] = {}
         for each in _references(thing):
-            async with self._places:
-                try:
-                    texts[each.key] = await self._fetched(each, where)
-                except StoreError as error:
-                    return error
+            try:
+                texts[each.key] = await self._fetched(each, f"{where} in {self.url}")
+            except StoreError as error:
+                return error
 
         def heavier(kind: Kind, value: Any) -> Any:
-            found = reference(kind, value)
+            found = _reference(kind, value)
             return value if found is None else texts[found.key]
 
         return changed(thing, heavier) if texts else thing
 
     async def _fetched(self, wanted: Reference, where: str) -> str:
-        if self._blobs is None:
+        if self._values is None:
             raise StoreError(
-                f"{where} in {self.url} holds a large value, blob {wanted.key}, that is kept elsewhere: open the store "
+                f"{where} holds a large value, blob {wanted.key}, that is kept elsewhere: open the store "
                 "with its blobs, Orchestrator(url, blobs=...), open_store(url, blobs=...) or the URL option ?blobs="
             )
-        data = await self._blobs.get(wanted.key)
-        text = None if data is None else await computed(len(data), partial(_checked, data, wanted.key))
-        if text is None:
-            state = "is missing" if data is None else "is damaged: it is not what was put"
-            raise StoreError(
-                f"{where} in {self.url} cannot be read, as blob {wanted.key} {state} in {self._blobs.url}: "
-                "bring it back from a backup, or delete what needs it and begin that anew"
-            )
-        return text
+        return await self._values.get(wanted, where)
+
+    # Leaving what is large where it is.
+
+    async def shared(self) -> Shared | None:
+        if self._shared is None:
+            return None
+        if not self._is_prepared:
+            await self._shared.prepare()
+            self._is_prepared = True
+        return Shared(self._shared.url, self._threshold)
+
+    async def read_light(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
+        if self._values is None:
+            # Whoever cannot fetch them is told at once.
+            return await self.read(run_id, after, limit)
+        return await self._read(run_id, await self._inner.read(run_id, after, limit), _references_but_outputs)
+
+    async def fetch(self, references: Collection[str], where: str) -> dict[str, str]:
+        if self._values is None:
+            raise NotImplementedError
+        return await self._values.get_all(references, f"{where} in {self.url}")
+
+    async def put_large(self, texts: Collection[str]) -> dict[str, str]:
+        if self._values is None:
+            raise NotImplementedError
+        return {text: (await self._values.put(text)).text for text in texts if is_large(text, self._threshold)}
+
+    async def has(self, reference_text: str) -> bool:
+        found = reference(reference_text)
+        return found is not None and self._shared is not None and await self._shared.has(found.key)
 
     # Deleting.
 
@@ -229,7 +257,7 @@ class _Probe:
         self.found: list[str] = []
 
     def __call__(self, kind: Kind, value: Any) -> Any:
-        if is_large(kind, value, self._threshold):
+        if kind in _KINDS and isinstance(value, str) and is_large(value, self._threshold):
             self.found.append(value)
         return value
 
@@ -238,12 +266,16 @@ def _references(thing: attrs.AttrsInstance) -> list[Reference]:
     found: list[Reference] = []
 
     def look(kind: Kind, value: Any) -> Any:
-        if (each := reference(kind, value)) is not None:
+        if (each := _reference(kind, value)) is not None:
             found.append(each)
         return value
 
     changed(thing, look)
     return found
+
+
+def _references_but_outputs(event: Event) -> list[Reference]:
+    return [] if isinstance(event, StepCompleted) else _references(event)
 
 
 def _place_of(run_id: str, event: Event) -> str:
@@ -253,9 +285,8 @@ def _place_of(run_id: str, event: Event) -> str:
     return f"event {event.seq} ({event.kind}{step}{'' if item is None else f', item {item}'}) of run {run_id!r}"
 
 
-def _checked(data: bytes, key: str) -> str | None:
-    """The text that was put under this key; None if these are not its bytes."""
-    return data.decode() if hashlib.sha256(data).hexdigest() == key else None
+def _reference(kind: Kind, value: Any) -> Reference | None:
+    return reference(value) if kind in _KINDS and isinstance(value, str) else None
 
 
 async def _together(calls: Iterable[Coroutine[Any, Any, R]]) -> list[R]:

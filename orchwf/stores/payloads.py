@@ -4,7 +4,6 @@ Which fields of what is stored are payloads: what users gave, what their steps r
 A codec changes these and nothing else. Each field that may hold text has to stand here, as coded or as plain.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -18,7 +17,6 @@ from ..core.values.pieces import is_large
 from ..ports import Message, RunRecord, Summary
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
-R = TypeVar("R")
 
 
 class Kind(StrEnum):
@@ -93,8 +91,6 @@ _CODED: Mapping[type, tuple[tuple[str, Kind], ...]] = {
 _EACH = 1_000
 """What it costs to code one text, however short, as so many characters of a long one."""
 _MUCH = 1_000_000
-_LARGE = 50_000
-"""How much is done with payloads on the loop in one go, in characters: that takes about a millisecond."""
 
 
 def payloads(thing: attrs.AttrsInstance) -> Iterator[Any]:
@@ -137,8 +133,3 @@ def changed(thing: T, change: Callable[[Kind, Any], Any]) -> T:
         return thing
     # Its type for evolve() is a variable, which mypy does not see to be of an attrs class.
     return attrs.evolve(thing, **changes)  # type: ignore[misc]
-
-
-async def computed(size: int, work: Callable[[], R]) -> R:
-    """What this gives; where it takes long, for so many characters, others have the loop meanwhile."""
-    return work() if size < _LARGE else await asyncio.to_thread(work)

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from ..blobs.references import following
 from ..core.events import Event
 from ..ports import Message, RunQuery, RunRecord
 from .postgres_question import Question
 from .records import after_all_with, definition_text, events, messages, run_record
-from .references import following
 
 COLUMNS = """
     runs.no, runs.id, runs.workflow, runs.version, runs.fingerprint, runs.entrypoint, runs.status, runs.metadata,

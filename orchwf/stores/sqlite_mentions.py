@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .references import following
+from ..blobs.references import following
 
 _AT_ONCE = 20_000
 """How many rows are looked through in one call: others have the connection in between."""

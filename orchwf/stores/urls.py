@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from ..blobs.urls import checked_blobs, checked_threshold, folder_beside, joined_url, open_blobs, split_url
 from ..errors import StoreError, UsageError
-from ..ports import BlobStore, PayloadCodec, Store
-from .blob_urls import checked_blobs, checked_threshold, folder_beside, joined_url, open_blobs, split_url
+from ..ports import BlobStore, PayloadCodec, SharedBlobStore, Store
 from .coded import CodedStore
 from .memory import MemoryStore
 from .offloading import THRESHOLD, OffloadingStore
@@ -67,14 +67,16 @@ async def open_store(
         return store
     split, threshold = split_url(store), checked_threshold(blob_threshold)
     elsewhere = checked_blobs(split.blobs if blobs is None else blobs)
-    given = None if elsewhere is None else open_blobs(elsewhere)
+    shared = open_blobs(elsewhere) if isinstance(elsewhere, str) else None
+    given = shared if elsewhere is None or isinstance(elsewhere, str) else elsewhere
     inner = await _opened(split.url, durability, must_exist=must_exist)
     if codec is None and given is None and isinstance(inner, MemoryStore):
         # Nobody can have written to it.
         return inner
     try:
-        place = _blobs_beside(inner) if elsewhere is None else given
-        offloading = OffloadingStore(inner, place, threshold=threshold)
+        if elsewhere is None:
+            given = shared = _blobs_beside(inner)
+        offloading = OffloadingStore(inner, given, threshold=threshold, shared=shared)
         if isinstance(elsewhere, str):
             offloading.url = joined_url(inner.url, elsewhere)
         coded = CodedStore(offloading, codec)
@@ -85,7 +87,7 @@ async def open_store(
     return coded
 
 
-def _blobs_beside(store: Store) -> BlobStore | None:
+def _blobs_beside(store: Store) -> SharedBlobStore | None:
     """Where large values are if nothing is said: beside a file. Machines that share a server share no folder."""
     if not store.url.startswith("sqlite:"):
         return None

@@ -11,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from orchwf import make_workflow, step
+from orchwf.blobs.references import content
+from orchwf.cli.documents import event_document
 from orchwf.cli.live import LiveDisplay
 from orchwf.cli.output import Output, wrapped
 from orchwf.cli.scene import Beginning, scene_of
@@ -253,3 +255,12 @@ def _read_all(descriptor: int) -> str:
             os.close(descriptor)
             return read.decode().replace("\r\n", "\n")
         read += chunk
+
+
+def test_a_large_output_that_is_elsewhere_is_told_by_its_key():
+    """A line for a program says where it is and how large; `events` prints it."""
+    large = content('"' + "x" * 10 + '"')[0]
+
+    document = event_document("r", StepCompleted(seq=1, at=0.0, step="a", attempt=1, output=large.text))
+
+    assert (None, large.key, 12) == (document["output"], document["blob"], document["size"])

@@ -160,6 +160,94 @@ def test_what_is_sent_to_a_process():
     os.close(answer)
 
 
+def test_a_process_whose_orchestrator_is_gone_ends_in_the_midst_of_a_body():
+    """Nobody waits for it any more; where nothing runs it comes to its end by itself."""
+    ends: list[str] = []
+    (request, sender), (receiver, answer) = os.pipe(), os.pipe()
+    home = child._Home(request, answer, lambda: ends.append("end"))
+    listening = threading.Thread(target=home.listen)
+    listening.start()
+    write_frame(sender, Kind.CALL, "first")
+    call = home.next()
+    os.close(sender)
+    listening.join()
+
+    assert ("first", ["end"], None) == (call, ends, home.next())
+    for each in (request, receiver, answer):
+        os.close(each)
+
+
+def test_what_a_process_says_of_what_it_calls():
+    """That it is ready, that it has taken a call, and its answer, or what of ours went wrong in it."""
+    (request, sender), (receiver, answer) = os.pipe(), os.pipe()
+    for function in (right, wrong):
+        write_frame(sender, Kind.CALL, f"{__name__}:{function.__name__}\nx")
+    os.close(sender)
+
+    # There is nobody to end it: it has to come to its end when all is done, or this does not.
+    child._serve(child._Home(request, answer, lambda: None))
+
+    os.close(answer)
+    said = iter(lambda: read_frame(receiver), None)
+    kinds, texts = zip(*said, strict=True)
+    assert (Kind.READY, Kind.TAKEN, Kind.ANSWER, Kind.TAKEN, Kind.BUG) == kinds
+    assert (str(os.getpid()), "", "right x", "") == texts[:4]
+    assert "ValueError: x" in texts[4]
+    os.close(request)
+    os.close(receiver)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no groups of processes")
+@pytest.mark.parametrize(("leads", "ended"), [(True, ["group", "own"]), (False, ["own"])])
+def test_a_process_ends_with_all_that_its_body_began(
+    monkeypatch: pytest.MonkeyPatch, leads: bool, ended: Sequence[str]
+):
+    """If it leads a group: in that of another one are processes that are not its own."""
+    ends: list[str] = []
+    monkeypatch.setattr(os, "getpgrp", lambda: os.getpid() if leads else 1)
+    monkeypatch.setattr(os, "killpg", lambda *_: ends.append("group"))
+    monkeypatch.setattr(os, "_exit", lambda _: ends.append("own"))
+
+    child._end()
+
+    assert ended == ends
+
+
+def test_no_body_finds_the_pipes(monkeypatch: pytest.MonkeyPatch):
+    """Its input is empty, its output is standard error; a program may have no stream for that."""
+    kept = [os.dup(0), os.dup(1)]
+    (request, sender), (receiver, answer) = os.pipe(), os.pipe()
+    try:
+        os.dup2(request, 0)
+        os.dup2(answer, 1)
+        monkeypatch.setattr(sys, "stdout", None)
+        pipes = child._private_pipes()
+        is_empty, is_error = os.read(0, 1) == b"", os.path.sameopenfile(1, 2)
+    finally:
+        for own, each in enumerate(kept):
+            os.dup2(each, own)
+    write_frame(sender, Kind.CALL, "in")
+    write_frame(pipes[1], Kind.SAID, "out")
+
+    assert is_empty
+    assert is_error
+    assert (Kind.CALL, "in") == read_frame(pipes[0])
+    assert (Kind.SAID, "out") == read_frame(receiver)
+    for each in (*kept, *pipes, request, sender, receiver, answer):
+        os.close(each)
+
+
+async def test_a_process_that_is_gone_takes_nothing():
+    """Whoever wants to have it run something takes another one; to kill it once more is harmless."""
+    worker = process._Worker("there", lambda _: None)
+    worker.kill()
+    await worker.gone.wait()
+
+    with pytest.raises(process._UntakenError):
+        await worker.run(Call(label="step 'a'", function=wrong, text="x", resources={}, heard=lambda text: None))
+    worker.kill()
+
+
 def test_a_message_that_is_cut_off_is_none():
     """Whoever wrote it has died."""
     receiver, sender = os.pipe()
@@ -175,6 +263,11 @@ def test_how_a_process_died():
     assert "it ended with exit code 3" == process._death(3)
     assert "it was killed by SIGSEGV" == process._death(-signal.SIGSEGV)
     assert "it was killed by signal 250" == process._death(-250)
+
+
+def right(text: str, line: Line) -> str:
+    """A function that is called in a process."""
+    return f"right {text}"
 
 
 def wrong(text: str, line: Line) -> str:

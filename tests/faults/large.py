@@ -9,8 +9,8 @@ from typing import Any
 
 import orchwf
 from orchwf import step, workflow
+from orchwf.blobs.references import MARKER
 from orchwf.ports import Append
-from orchwf.stores.references import MARKER
 from orchwf.stores.sqlite import SQLiteStore
 
 INSTANTS = ("written", "named", "committed")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchwf import Orchestrator, open_store
-from orchwf.stores.blob_folder import FolderBlobStore
+from orchwf.blobs.folder import FolderBlobStore
 from orchwf.stores.offloading import OffloadingStore
 from orchwf.stores.sqlite import open_sqlite
 from tests.faults.large import INSTANTS, Large

@@ -39,6 +39,7 @@ ERRORS = [
     errors.WorkerDiedError("dask", "step 'a' of run 'r'", "died"),
     errors.ExecutorUnavailableError("dask", "no scheduler"),
     errors.NotImportableError("dask", "no module"),
+    errors.LargeOutputError("dask", "step 'a' of run 'r'", "no room"),
     errors.StoreBusyError("locked"),
     errors.StoreNotFoundError("nowhere"),
     errors.ConflictError("r", 3),

@@ -28,6 +28,7 @@ from orchwf import (
     make_workflow,
     step,
 )
+from orchwf.blobs.references import KEY_LENGTH, MARKER
 from orchwf.core.children import encoded_child
 from orchwf.core.definition import ForChild, ForSignal, Several
 from orchwf.core.events import (
@@ -45,7 +46,6 @@ from orchwf.core.state import StepStatus
 from orchwf.ports import RunQuery, RunRecord, Store
 from orchwf.stores import CodedStore, MemoryStore, OffloadingStore
 from orchwf.stores.offloading import GRACE
-from orchwf.stores.references import KEY_LENGTH, MARKER
 from tests.kernel.oracles import check_effects, check_end, check_fates, check_signals, check_start
 from tests.simulation.around import Around, Key, key_of
 from tests.simulation.checks import Argument, check_argument, check_forsaken, check_hits, check_rows, forsaken_by

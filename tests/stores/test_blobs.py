@@ -14,17 +14,17 @@ from obstore.store import LocalStore, from_url
 from obstore.store import MemoryStore as ObjectsInMemory
 
 from orchwf import StoreError
-from orchwf.ports import BlobStore
-from orchwf.stores import blob_folder
-from orchwf.stores.blob_folder import FolderBlobStore
-from orchwf.stores.blob_objects import ObjectBlobStore, open_objects
+from orchwf.blobs import folder
+from orchwf.blobs.folder import FolderBlobStore
+from orchwf.blobs.objects import ObjectBlobStore, open_objects
+from orchwf.ports import BlobStore, SharedBlobStore
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 DAY = 86_400.0
 
 
 @pytest.fixture(params=["folder", "objects in memory", "objects in files"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> SharedBlobStore:
     """An empty blob store of each kind."""
     match request.param:
         case "folder":
@@ -81,7 +81,30 @@ async def test_only_what_is_old_is_deleted(blobs: BlobStore):
     assert b"2" == await blobs.get(OTHER)
 
 
+async def test_others_can_see_that_it_is_there(blobs: SharedBlobStore):
+    """Once it is prepared; and what is in it, without reading that."""
+    await blobs.prepare()
+    await blobs.put(KEY, b"1")
+
+    assert await blobs.is_there()
+    assert (True, False) == (await blobs.has(KEY), await blobs.has(OTHER))
+
+
 # Folders.
+
+
+async def test_a_folder_is_there_when_it_is_prepared(tmp_path: Path):
+    """Also one that was; but no file of its name."""
+    blobs = FolderBlobStore(tmp_path / "blobs")
+
+    before = await blobs.is_there()
+    await blobs.prepare()
+    await blobs.prepare()
+
+    assert (False, True) == (before, await blobs.is_there())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be used"):
+        await FolderBlobStore(tmp_path / "file").prepare()
 
 
 def file_of(folder: Path, key: str = KEY) -> Path:
@@ -113,7 +136,7 @@ async def test_a_value_that_is_put_again_is_young(tmp_path: Path):
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Who deletes stops in the midst of it: tells when that is so, and goes on when it is told."""
     renamed, goes_on = threading.Event(), threading.Event()
-    real = blob_folder._doomed
+    real = folder._doomed
 
     def doomed(path: Path) -> list[Path]:
         found = real(path)
@@ -123,7 +146,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(blob_folder, "_doomed", doomed)
+        patch.setattr(folder, "_doomed", doomed)
         yield renamed, goes_on
         goes_on.set()
 

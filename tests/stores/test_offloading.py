@@ -12,16 +12,16 @@ import attrs
 import pytest
 
 from orchwf import Orchestrator, RunInterruptedError, StoreError, UsageError, make_workflow, open_store, step
+from orchwf.blobs.folder import FolderBlobStore
+from orchwf.blobs.references import KEY_LENGTH, MARKER, content
 from orchwf.core import events as ev
 from orchwf.core.caching import CacheEntry, Lookup
 from orchwf.core.slots import SlotRequest
-from orchwf.crypto import EncryptionCodec
-from orchwf.ports import Append, Message, RunQuery, Store
-from orchwf.stores import MemoryStore, OffloadingStore
-from orchwf.stores.blob_folder import FolderBlobStore
+from orchwf.crypto import CompressionCodec, EncryptionCodec
+from orchwf.ports import Append, LightStore, Message, RunQuery, Store
+from orchwf.stores import CodedStore, MemoryStore, OffloadingStore
 from orchwf.stores.offloading import GRACE
 from orchwf.stores.postgres import open_postgres
-from orchwf.stores.references import KEY_LENGTH, MARKER
 from orchwf.stores.sqlite import open_sqlite
 from orchwf.testing.relay import Relay
 from tests.kinds import opened_store
@@ -536,7 +536,7 @@ async def test_a_url_of_blobs_that_is_none(tmp_path: Path, blobs: str, reason: s
 
 async def test_obstore_is_an_extra(monkeypatch: pytest.MonkeyPatch):
     """Whoever lacks it is told what to install."""
-    monkeypatch.setitem(__import__("sys").modules, "orchwf.stores.blob_objects", None)
+    monkeypatch.setitem(__import__("sys").modules, "orchwf.blobs.objects", None)
 
     with pytest.raises(StoreError, match=r"pip install 'orchwf\[s3\]'"):
         await open_store("memory:", blobs="s3://bucket/prefix")
@@ -553,3 +553,103 @@ async def test_many_at_once():
         return await store.read(run_id, limit=1)
 
     assert list(logs.values()) == await asyncio.gather(*map(one, logs))
+
+
+# What is left where it is.
+
+
+async def test_large_outputs_may_be_left_where_they_are(tmp_path: Path):
+    """Those of steps, and nothing else: what is read lightly has references, which can be fetched, and stored again."""
+    store, inner, _ = offloading()
+    inputs = json.dumps({"text": "y" * 5_000})
+    log = [attrs.evolve(ALL_KINDS[0], inputs=inputs), completed(2, output=LARGE)]  # type: ignore[call-arg]
+    await written(store, creation("A1", *log))
+
+    first, second = await store.read_light("A1")
+    await written(store, creation("A2", attrs.evolve(second, seq=1)))
+
+    assert log[0] == first
+    assert second == (await inner.read("A1"))[1]
+    assert {second.output: LARGE} == await store.fetch([second.output], "it")  # type: ignore[attr-defined]
+    assert [attrs.evolve(log[1], seq=1)] == await store.read("A2")
+    assert second == (await store.read_light("A1", 1, 1))[0]
+
+
+async def test_texts_are_put_for_others(tmp_path: Path):
+    """Those that are large; and others are told where, if they can open that."""
+    store = await open_store(f"sqlite:///{tmp_path}/a.db", blob_threshold=1_000)
+    assert isinstance(store, LightStore)
+
+    found = await store.put_large([LARGE, '"small"'])
+
+    shared = await store.shared()
+    assert shared is not None
+    assert (f"file://{tmp_path}/a.db.blobs", 1_000) == (shared.url, shared.threshold)
+    assert [LARGE] == list(found)
+    assert {found[LARGE]: LARGE} == await store.fetch([found[LARGE]], "it")
+    assert await store.has(found[LARGE])
+    assert not await store.has(content('"another"')[0].text)
+    await store.close()
+
+
+@pytest.mark.parametrize("harm", ["is missing", "is damaged"])
+async def test_one_error_tells_of_what_cannot_be_fetched(harm: str):
+    """Of several that cannot be had it is one, and no group."""
+    store, _, blobs = offloading()
+    found = await store.put_large([LARGE, LARGE.replace("x", "y")])
+    for key in list(blobs.kept):
+        blobs.kept[key] = (b"0", 0.0)
+    if harm == "is missing":
+        blobs.kept.clear()
+
+    with pytest.raises(StoreError, match=rf"it in memory: cannot be read, as blob [0-9a-f]+ {harm}.* in blobs:"):
+        await store.fetch(found.values(), "it")
+
+
+async def test_nobody_is_told_where_large_values_are_that_only_this_process_reaches(tmp_path: Path):
+    """In an object, or behind a codec; a store without any has nothing to leave."""
+    codec = EncryptionCodec(EncryptionCodec.generate_key())
+    coded = await open_store(f"sqlite:///{tmp_path}/a.db", codec=codec, blob_threshold=10)
+    given = await open_store(f"sqlite:///{tmp_path}/b.db", blobs=MemoryBlobStore())
+    without = CodedStore(MemoryStore(), codec)
+    for store in (coded, without):
+        await written(store, creation("A1", completed(1, output=LARGE)))
+    assert isinstance(coded, LightStore)
+    assert isinstance(given, LightStore)
+
+    [event] = await coded.read_light("A1")
+
+    assert [None] * 3 == [await each.shared() for each in (coded, given, without)]
+    assert not await without.has(event.output)  # type: ignore[attr-defined]
+    assert {event.output: LARGE} == await coded.fetch([event.output], "it")  # type: ignore[attr-defined]
+    assert [completed(1, output=LARGE)] == await without.read_light("A1")
+    for store in (coded, given):
+        await store.close()
+    plain = await open_store(f"sqlite:///{tmp_path}/c.db", blob_threshold=10)
+    compressed = await open_store(f"sqlite:///{tmp_path}/c.db", blob_threshold=10, codec=CompressionCodec())
+    await written(compressed, creation("A1", completed(1, output=LARGE)))
+    assert isinstance(plain, LightStore)
+    [event] = await plain.read_light("A1")
+    assert {event.output: LARGE} == await plain.fetch([event.output], "it")  # type: ignore[attr-defined]
+    for store in (plain, compressed):
+        await store.close()
+
+
+async def test_what_no_key_opens_is_told_when_it_is_fetched(tmp_path: Path):
+    """As when it is read."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    first = await open_store(url, codec=EncryptionCodec(EncryptionCodec.generate_key()), blob_threshold=10)
+    other = OffloadingStore(MemoryStore(), None)
+    await written(first, creation("A1", completed(1, output=LARGE)))
+    [event] = await first.read_light("A1")  # type: ignore[attr-defined]
+    await first.close()
+    inner = await open_sqlite(tmp_path / "a.db")
+    blobs = FolderBlobStore(tmp_path / "a.db.blobs")
+    second = CodedStore(OffloadingStore(inner, blobs), EncryptionCodec(EncryptionCodec.generate_key()))
+
+    with pytest.raises(StoreError, match=r"it in sqlite.* cannot be read with the codec"):
+        await second.fetch([event.output], "it")
+    with pytest.raises(StoreError, match="open the store with its blobs"):
+        await OffloadingStore(inner, None).read_light("A1")
+    assert not await other.has(event.output)
+    await second.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
 import time
@@ -28,7 +29,8 @@ class FolderBlobStore:
     """
 
     def __init__(self, folder: Path, *, syncs: bool = True) -> None:
-        self.url = f"file://{quote(folder.as_posix(), safe='/:')}"
+        # On Windows it is file:///C:/blobs.
+        self.url = f"file:///{quote(folder.as_posix().lstrip('/'), safe='/:')}"
         self._folder = folder
         self._syncs = syncs
 
@@ -37,6 +39,15 @@ class FolderBlobStore:
 
     async def get(self, key: str) -> bytes | None:
         return await self._call(lambda: self._get(self._path(key)))
+
+    async def has(self, key: str) -> bool:
+        return await self._call(lambda: self._has(self._path(key)))
+
+    async def prepare(self) -> None:
+        await self._call(self._prepare)
+
+    async def is_there(self) -> bool:
+        return await self._call(self._folder.is_dir)
 
     async def ages(self) -> AsyncIterator[tuple[str, float]]:
         for folder in await self._call(self._folders):
@@ -63,11 +74,17 @@ class FolderBlobStore:
         # A folder of many thousand files is slow in some file systems.
         return self._folder / key[:2] / key
 
+    def _prepare(self) -> None:
+        self._make(self._folder)
+        if not self._folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder")
+
     def _put(self, path: Path, data: bytes) -> None:
         try:
             # It is young from now on, before anything is stored that refers to it.
             os.utime(path)
         except FileNotFoundError:
+            self._make(self._folder)
             self._make(path.parent)
             self._write(path, data)
         # Also if it was there: whoever put it may not have come so far yet.
@@ -87,10 +104,9 @@ class FolderBlobStore:
             new.unlink(missing_ok=True)
 
     def _make(self, folder: Path) -> None:
-        for each in (self._folder, folder):
-            with contextlib.suppress(FileExistsError):
-                each.mkdir()
-                self._sync(each.parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            self._sync(folder.parent)
 
     def _sync(self, folder: Path) -> None:
         """Let what is in a folder survive a power cut: without this its files have no names then."""
@@ -111,6 +127,10 @@ class FolderBlobStore:
             with contextlib.suppress(FileNotFoundError):
                 return each.read_bytes()
         return None
+
+    def _has(self, path: Path) -> bool:
+        # As above.
+        return path.exists() or bool(_doomed(path)) or path.exists()
 
     def _folders(self) -> list[Path]:
         try:

@@ -6,8 +6,8 @@ from urllib.parse import quote, unquote
 import attrs
 
 from ..errors import StoreError, UsageError
-from ..ports import BlobStore
-from .blob_folder import FolderBlobStore
+from ..ports import BlobStore, SharedBlobStore
+from .folder import FolderBlobStore
 
 NO_BLOBS = "none"
 """What is given instead of a URL to keep large values in the store itself."""
@@ -42,15 +42,13 @@ def joined_url(url: str, blobs: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{_OPTION}{quote(blobs, safe='/:')}"
 
 
-def open_blobs(given: str | BlobStore, *, syncs: bool = True) -> BlobStore | None:
+def open_blobs(given: str, *, syncs: bool = True) -> SharedBlobStore | None:
     """
-    The blob store that is meant; None for none.
+    The blob store that this URL names; None for none.
 
     Raises:
         StoreError: there is no such kind of blob store, or what it needs is not installed.
     """
-    if not isinstance(given, str):
-        return given
     scheme, colon, rest = given.partition("://")
     if given == NO_BLOBS:
         return None
@@ -74,10 +72,10 @@ def _path(rest: str) -> Path:
     return Path(path[1:] if path[2:3] == ":" else path)
 
 
-def _opened_objects(url: str) -> BlobStore:
+def _opened_objects(url: str) -> SharedBlobStore:
     try:
         # Here, because it is an extra, and heavy.
-        from .blob_objects import open_objects
+        from .objects import open_objects
     except ImportError as error:
         raise StoreError(
             f"a blob store such as {url} needs obstore: pip install 'orchwf[s3]' (Python says: {error})"

@@ -44,6 +44,18 @@ class ObjectBlobStore:
                 return None
             return bytes(await found.bytes_async())
 
+    async def has(self, key: str) -> bool:
+        with self._usable():
+            return await self._age(_path(key)) is not None
+
+    async def prepare(self) -> None:
+        # A bucket is made by others.
+        return
+
+    async def is_there(self) -> bool:
+        # A bucket is the same from everywhere; what is put into none fails.
+        return True
+
     async def ages(self) -> AsyncIterator[tuple[str, float]]:
         # The errors of obstore, not those of whoever takes these.
         pages = self._objects.list()

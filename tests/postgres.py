@@ -319,6 +319,8 @@ class Relay:
         rounds: How often a client has said something, and the server had to answer.
         refusals: How many of the next connections are refused, as by a server that is starting up.
         said: All that clients have said.
+        is_still: Whether nothing is answered any more, as by a server that stands still.
+        comers: How many connections there have been.
     """
 
     def __init__(self, server: str, folder: Path) -> None:
@@ -337,6 +339,8 @@ class Relay:
         self.refusals = 0
         self.rounds = 0
         self.said = b""
+        self.is_still = False
+        self.comers = 0
         self._has_answered = True
         self._knocked = asyncio.Event()
 
@@ -373,6 +377,7 @@ class Relay:
             writer.close()
 
     async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        self.comers += 1
         if self.refusals:
             self.refusals -= 1
             self._knocked.set()
@@ -388,6 +393,8 @@ class Relay:
                 self.rounds += self._has_answered
                 self._has_answered = False
                 self.said += data
+                if self.is_still:
+                    continue
                 if self.how in ("before", "hang") and b"COMMIT\0" in data:
                     if self._lose() == "hang":
                         self._held.append(to_server)

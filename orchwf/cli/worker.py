@@ -30,11 +30,16 @@ _JOBS = 256
 
 
 class RunDisplay:
-    """Prints a line when a run begins, goes on, ends or pauses: an observer of whatever executes many of them."""
+    """
+    Prints a line when a run begins, goes on, ends or pauses: an observer of whatever executes many of them.
+
+    Attributes:
+        rested: How many have ended or paused so far.
+    """
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self.unfinished: set[str] = set()
+        self.rested = 0
 
     def told(self, run: RunRecord, events: Sequence[Event]) -> None:
         """Print what happened to a run, if anything did that concerns all of it."""
@@ -53,10 +58,8 @@ class RunDisplay:
                 # It is left to whoever has room for it.
                 return None
             case RunStarted():
-                self.unfinished.add(run.id)
                 return self._of(run, "started", "running")
             case RunResumed(seq=seq, reason=reason):
-                self.unfinished.add(run.id)
                 # What follows the first event at once, of a run that somebody else has written, is its beginning.
                 is_new = (seq, reason) == (2, "due")
                 return self._of(run, "started" if is_new else "goes on", "running")
@@ -70,7 +73,7 @@ class RunDisplay:
                 text = f"paused{f': {brief(reason)}' if reason else ''}"
             case _:
                 return None
-        self.unfinished.discard(run.id)
+        self.rested += 1
         return self._of(run, text, str(run.status))
 
     def _of(self, run: RunRecord, text: str, tone: str) -> Line:
@@ -107,7 +110,10 @@ async def work(
         ):
             await _tell_ready(stage, store, workflows, url)
             await until_told(orchestrator.until_closed(), interrupt)
-    left = len(display.unfinished)
+            # A run that slept has been let go of, and nobody here is told what becomes of it elsewhere.
+            held = orchestrator.health()
+            last = display.rested + (held.runs if held else 0)
+    left = max(0, last - display.rested)
     rest = f"; {plural(left, 'run')} {'goes' if left == 1 else 'go'} on when another worker takes over" if left else ""
     _say(stage.output, f"o stopped{rest}", "paused")
     return Exit.DONE

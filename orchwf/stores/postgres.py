@@ -131,6 +131,8 @@ class PostgresStore:
         return await self._connections.write(work)
 
     async def release(self, owner: str) -> None:
+        # A moment before the time-out: psycopg asks the server to stop what is cancelled, and waits 10 seconds for it.
+        abandoned = asyncio.get_running_loop().call_later(LAST_PATIENCE, self._connections.abandon)
         try:
             async with asyncio.timeout(LAST_PATIENCE):
                 await self._connections.write(partial(release, owner=owner, lock=slots_lock(self._schema)))
@@ -138,6 +140,8 @@ class PostgresStore:
             raise unusable(
                 self.url, f"its server did not answer within {LAST_PATIENCE:g} seconds; the lease runs out by itself"
             ) from error
+        finally:
+            abandoned.cancel()
 
     async def take_slots(
         self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None

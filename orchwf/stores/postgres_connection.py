@@ -99,6 +99,7 @@ class PostgresConnections:
         self._is_lax = durability == "process"
         self._path = '"{}", pg_temp'.format(address.schema.replace('"', '""'))
         self._idle: list[Line] = []
+        self._busy: set[Line] = set()
         self._places = asyncio.Semaphore(_MOST_CONNECTIONS)
         self._is_closed = False
         # The driver warns of what is told by our errors. Without any handler Python would print that.
@@ -172,6 +173,11 @@ class PostgresConnections:
             return has_answered and is_lost(error) and not isinstance(error, errors.ReadOnlySqlTransaction)
 
         return await self._insist(attempt, comes_back=comes_back)
+
+    def abandon(self) -> None:
+        """Let go of connections at work, to a server that does not answer: who is cancelled then asks it no more."""
+        for line in self._busy:
+            line.connection.pgconn.finish()
 
     async def close(self) -> None:
         """Let go of all connections; those at work when they have done it."""
@@ -273,12 +279,15 @@ class PostgresConnections:
             if self._is_closed:
                 raise unusable(self._address.url, "it is closed; open it again")
             line = self._idle.pop() if self._idle else Line(await self._connected())
+            self._busy.add(line)
             try:
                 yield line
             except BaseException:
                 # Nobody has to know in what state it is: it may be in the midst of a transaction.
                 await line.close()
                 raise
+            finally:
+                self._busy.discard(line)
             if self._is_closed:
                 await line.close()
             else:

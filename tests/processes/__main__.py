@@ -2,7 +2,8 @@
 Kills the processes of a pool as often as one likes:  python -m tests.processes --kills 1000
 
 With --store postgres they share a PostgreSQL server. With --restarts N four of them share 2,000 runs of ten steps on a
-server of their own, which is killed so many times, too; --runs and --workers take other numbers.
+server of their own, which is killed so many times, too; --runs and --workers take other numbers, and with --command the
+processes are those of `orchwf worker`.
 
 With --seed N the moments and the victims are drawn from another seed; what the processes do meanwhile is not.
 """
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.postgres import in_schema, new_schema, own_server, server
-from tests.processes.outage import SAFE, Outage
+from tests.processes.outage import SAFE, Outage, Serving, Sharing
 from tests.processes.place import Place
 from tests.processes.pool import Pool
 from tests.processes.shared import Shared, SharedFile, SharedSchema
@@ -37,7 +38,7 @@ def pool(kills: int, seed: int, store: str) -> None:
         say(began, pool.counts)
 
 
-def outage(restarts: int, seed: int, runs: int, workers: int) -> None:
+def outage(asked: argparse.Namespace) -> None:
     """Kill the server so many times, and processes all the while, and say what happened."""
     with (
         tempfile.TemporaryDirectory() as name,
@@ -45,8 +46,12 @@ def outage(restarts: int, seed: int, runs: int, workers: int) -> None:
         at(SharedSchema(in_schema(cluster.url, "orchwf")), Path(name)) as place,
     ):
         began = time.monotonic()
-        outage = Outage(place=place, cluster=cluster, draw=random.Random(seed), size=workers, runs=runs)
-        outage.live(restarts)
+        program = Serving(place, asked.runs) if asked.command else Sharing(place, asked.workers, asked.runs)
+        outage = Outage(
+            place=place, program=program, cluster=cluster, draw=random.Random(asked.seed), size=asked.workers,
+            runs=asked.runs,
+        )  # fmt: skip
+        outage.live(asked.restarts)
         say(began, outage.counts)
 
 
@@ -85,6 +90,7 @@ def main() -> int:
     parser.add_argument("--restarts", type=int)
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--command", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     if (asked.kills is None) == (asked.restarts is None):
@@ -92,7 +98,7 @@ def main() -> int:
     if asked.kills is not None:
         pool(asked.kills, asked.seed, asked.store)
     else:
-        outage(asked.restarts, asked.seed, asked.runs, asked.workers)
+        outage(asked)
     return 0
 
 

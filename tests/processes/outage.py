@@ -1,25 +1,104 @@
 """Processes that share a PostgreSQL server: two at a time are killed at random moments, and so is the server."""
 
+import asyncio
 import math
 import random
 import time
 from collections import Counter
+from typing import Protocol
 
 import attrs
 
-from orchwf import RunStatus
+from orchwf import Client, RunStatus
 from orchwf.core.events import RunCompleted, StepCompleted
 from tests.postgres import Cluster
-from tests.processes.flows import LINKS
+from tests.processes.flows import LINKS, Chain
 from tests.processes.ledger import Ledger
-from tests.processes.place import PATIENCE, Place, Worker, check_ended
+from tests.processes.place import Command, Place, check_ended
 
 SAFE = {"fsync": "on", "full_page_writes": "on"}
 """What a server is configured with that is to lose nothing."""
 LEASE = 3.0
 _KILLED_AT_ONCE = 2
-_LONGEST = 20.0
+_LONGEST = 60.0
 """Seconds that something has time to happen between two rounds of kills."""
+_STALLED = 5 * _LONGEST
+"""Seconds after which nothing will happen any more, however busy the machine is."""
+
+
+class Working(Protocol):
+    """A process that executes runs."""
+
+    @property
+    def has_ended(self) -> bool: ...
+
+    def kill(self) -> None:
+        """Kill it; it is dead when this returns."""
+        ...
+
+    def ended(self) -> int:
+        """The exit code, once it has ended."""
+        ...
+
+    def leave(self) -> int:
+        """Let it leave in good order, and its exit code."""
+        ...
+
+
+class Program(Protocol):
+    """What the processes run."""
+
+    @property
+    def lost(self) -> int:
+        """Its exit code where there is no server."""
+        ...
+
+    def prepare(self) -> None:
+        """What is done once, before any of them begins."""
+        ...
+
+    def begin(self, share: int) -> Working:
+        """A process that begins; it looks after these runs, and after whatever others leave."""
+        ...
+
+
+@attrs.frozen
+class Sharing:
+    """Processes with an orchestrator, each of which starts its share of the runs."""
+
+    place: Place
+    size: int
+    runs: int
+    lost: int = 1
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def begin(self, share: int) -> Working:
+        worker = self.place.worker(lease=LEASE, max_takeovers=1_000_000)
+        worker.send("enter")
+        worker.send("chains", share, self.size, self.runs)
+        return worker
+
+
+@attrs.frozen
+class Serving:
+    """The command `orchwf worker`; all runs are started before."""
+
+    place: Place
+    runs: int
+    lost: int = 4
+
+    def prepare(self) -> None:
+        async def start() -> None:
+            async with Client(self.place.url) as client:
+                for number in range(self.runs):
+                    await client.start(Chain(), run_id=f"r{number}")
+
+        asyncio.run(start())
+
+    def begin(self, share: int) -> Working:
+        return Command(self.place, "worker", "tests.processes.flows:Chain", "--quiet")
 
 
 @attrs.define(kw_only=True)
@@ -29,12 +108,14 @@ class Outage:
 
     Attributes:
         place: Where the store is, on the server.
+        program: What the processes run.
         cluster: The server.
         pause: Seconds from one round of kills to the next: at least, and at most.
         most_notes: By how many notes of bodies at most that is cut short; None if it is not.
     """
 
     place: Place
+    program: Program
     cluster: Cluster
     draw: random.Random
     size: int
@@ -42,7 +123,7 @@ class Outage:
     pause: tuple[float, float] = (2.0, 4.0)
     most_notes: int | None = None
     ledger: Ledger = attrs.field()
-    _workers: dict[int, Worker] = attrs.field(factory=dict)
+    _workers: dict[int, Working] = attrs.field(factory=dict)
 
     @ledger.default
     def _empty(self) -> Ledger:
@@ -62,6 +143,7 @@ class Outage:
         """
         Let all runs end, while processes are killed, and the server so many times, and see that all is as it should be.
         """
+        self.program.prepare()
         for share in range(self.size):
             self._begin(share)
         for number in range(1, restarts + 1):
@@ -70,15 +152,11 @@ class Outage:
             self.counts["restarts of the server"] += 1
         self._until(self.runs)
         for worker in self._workers.values():
-            worker.arrived().result()
             assert 0 == worker.leave()
         self._check_ended()
 
     def _begin(self, share: int) -> None:
-        """Let a process begin that looks after these runs, and after whatever others leave."""
-        worker = self._workers[share] = self.place.worker(lease=LEASE, max_takeovers=1_000_000)
-        worker.send("enter")
-        worker.send("chains", share, self.size, self.runs)
+        self._workers[share] = self.program.begin(share)
 
     def _until(self, ended: int) -> None:
         """Kill processes until so many runs have completed."""
@@ -88,7 +166,7 @@ class Outage:
             for share, worker in self._workers.items():
                 if worker.has_ended:
                     # It was to enter while there was no server.
-                    assert 1 == worker.ended()
+                    assert self.program.lost == worker.ended()
                     self.counts["processes without a server"] += 1
                     self._begin(share)
             for share in self.draw.sample(range(self.size), _KILLED_AT_ONCE):
@@ -99,7 +177,7 @@ class Outage:
             events = sum(self.ledger.known(self.ledger.logs).values())
             if events != last:
                 last, changed_at = events, time.monotonic()
-            assert time.monotonic() - changed_at < PATIENCE, (
+            assert time.monotonic() - changed_at < _STALLED, (
                 f"nothing happens any more, and {self.ended} have completed"
             )
 

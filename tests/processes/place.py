@@ -137,6 +137,32 @@ class Worker:
         return code
 
 
+class Command:
+    """One process of the command `orchwf`, on the store of a place."""
+
+    def __init__(self, place: "Place", *words: str) -> None:
+        self._process = place.begin("orchwf", *words, "--store", place.url)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """Kill it; it is dead when this returns."""
+        self._process.kill()
+        self.ended()
+
+    def leave(self) -> int:
+        """Let it leave in good order, as a supervisor would, and its exit code."""
+        self._process.terminate()
+        return self.ended()
+
+    def ended(self) -> int:
+        """The exit code, once it has ended."""
+        self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode
+
+
 @attrs.define
 class Place:
     """

@@ -438,6 +438,25 @@ async def test_a_store_whose_server_stays_away_says_so(
     assert not isinstance(caught.value, StoreBusyError)
 
 
+async def test_who_leaves_a_server_that_stands_still_asks_it_nothing(
+    relayed: PostgresStore, relay: Relay, monkeypatch: pytest.MonkeyPatch
+):
+    """Neither to stop what it does, which would take as long again; what waits for it elsewhere is over, too."""
+    monkeypatch.setattr(postgres, "LAST_PATIENCE", 0.1)
+    await relayed.renew("me", 60)
+    relay.is_still = True
+    comers, asking = relay.comers, asyncio.create_task(relayed.renew("me", 60))
+
+    with pytest.raises(StoreError, match=r"did not answer within 0\.1 seconds; the lease runs out"):
+        await relayed.release("me")
+    asking.cancel()
+    await asyncio.wait([asking])
+
+    # One for what is asked beside.
+    assert relay.comers <= comers + 1
+    assert asking.cancelled()
+
+
 async def test_who_leaves_does_not_wait_for_long(
     store: PostgresStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -452,6 +471,7 @@ async def test_who_leaves_does_not_wait_for_long(
             await store.release("me")
 
     assert store.url in str(caught.value)
+    monkeypatch.setattr(postgres, "LAST_PATIENCE", 60.0)
     await store.release("me")
     assert [None] == [run.owner for run in await store.runs(RunQuery())]
 

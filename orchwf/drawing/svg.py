@@ -44,6 +44,7 @@ def draw(picture: Picture) -> Drawn:
         text=description(picture, drawn),
         above=heading(visible(picture.title), visible(note)),
         legend=_legend(picture.shapes),
+        styled={arrow.status for arrow in drawn.arrows if arrow.status},
     )
     body = [*_drawn_arrows(drawn, layout), *map(_drawn_shape, drawn.shapes, layout.boxes, lines)]
     spots = [

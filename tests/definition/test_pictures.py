@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from orchwf import Dag, UnknownStepError, compile_workflow, make_workflow, signal, step, workflow
+from orchwf import Cache, Dag, UnknownStepError, compile_workflow, make_workflow, signal, step, workflow
 from orchwf.core.difference import Difference
 from orchwf.core.pictures import node_text
 
@@ -138,7 +138,7 @@ class Tea:
         """
         return []
 
-    @step(retries=1)
+    @step(retries=1, cache=Cache(ttl="1h"))
     def pour(self, boil: list[str]) -> None: ...
 
     @step
@@ -202,7 +202,7 @@ def test_pointing_at_a_step_tells_what_it_is():
         == options
     )
     assert re.fullmatch(r".*test_pictures\.py:\d+", place)
-    assert "1 retry" in node_text(dag.nodes["pour"])
+    assert "1 retry, cached" in node_text(dag.nodes["pour"])
     assert f"Heats the water until it sings.&#10;{gives}" in dag._repr_mimebundle_()["text/html"]
 
 

@@ -30,7 +30,7 @@ class Impact:
     direct: Sequence[str]
     steps: Sequence[str]
     spared: int
-    _picture: "Picture" = attrs.field(eq=False, repr=False)
+    _picture: "Picture" = attrs.field(eq=False, repr=False, alias="picture")
 
     def __str__(self) -> str:
         if not self.steps:

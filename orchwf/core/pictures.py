@@ -127,6 +127,9 @@ def difference_picture(before: "Picture", after: "Picture", changed: Collection[
         for arrow in before.arrows
         if (arrow.source, arrow.target) not in are
     ]
+    figures = ((len(arrows) - len(are & were), "new"), (len(gone), "gone"))
+    if said := ", ".join(f"{plural(count, 'arrow')} {word}" for count, word in figures if count):
+        note = f"{note} {said}."
     kept = list(_without_circles(list(new), are, gone))
     if len(kept) < len(gone):
         note = f"{note} Left out: {plural(len(gone) - len(kept), 'arrow')} that turned round."

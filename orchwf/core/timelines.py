@@ -1,7 +1,6 @@
 """What a run did when: its records as the lanes of a timeline."""
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import attrs
@@ -114,15 +113,12 @@ def _spans(record: StepRecord, period: Period) -> "Iterator[Span]":
         return
     end = record.ended_at if record.ended_at is not None else period.end
     free = record.started_at
-    for attempt, following in pairwise([*record.attempts, None]):
-        if attempt is None:
-            continue
+    # Nobody wrote down when a process died: an attempt that has no end is drawn until the next one.
+    latest = [*(attempt.started_at for attempt in record.attempts[1:]), end]
+    for attempt, bound in zip(record.attempts, latest, strict=False):
         if attempt.started_at > free:
             yield _wait(free, attempt.started_at, StepStatus.RETRYING, period)
-        ended = attempt.ended_at
-        if ended is None:
-            # Nobody wrote down when its process died.
-            ended = following.started_at if following is not None else end
+        ended = attempt.ended_at if attempt.ended_at is not None else bound
         yield _span(attempt.started_at, ended, attempt.status, period, said=_said_of(attempt, record, ended))
         free = ended
     if end > free and record.status is not StepStatus.PENDING:

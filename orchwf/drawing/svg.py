@@ -48,6 +48,7 @@ def draw(picture: Picture, *, link: Callable[[str], str] | None = None) -> Drawn
         text=description(picture, drawn),
         above=heading(visible(picture.title), visible(note)),
         legend=_legend(picture.shapes),
+        styled={arrow.status for arrow in drawn.arrows if arrow.status},
         is_part=link is not None,
     )
     boxes = map(_linked, drawn.shapes, map(_drawn_shape, drawn.shapes, layout.boxes, lines), repeat(link))

@@ -74,7 +74,9 @@ class Live:
             self._pace.quiet = 0.0
         if self._dag is None or fingerprint != self._history.fingerprint:
             self._dag = await self.book.dag_to_show(await self.book.record(self.run_id))
-        self._pace.draw(self._show)
+        # What takes long to draw is drawn seldom, but its end at once.
+        if self._rests or self.book.showings.is_closed or self.book.clock.now() >= self._pace.due_at:
+            self._pace.draw(self._show, self.book.clock)
 
     def _show(self, trouble: str = "") -> None:
         history, now = self._history, self.book.clock.now()

@@ -104,23 +104,23 @@ class Showings:
 @attrs.define
 class Pace:
     """
-    How long to wait before it is drawn again: at most four times a second, and less often the less happens.
+    How often it is looked, and drawn: at most four times a second, and less often the less happens.
 
     Attributes:
         quiet: Seconds since something happened.
-        cost: Seconds that the last drawing took.
+        due_at: When it may be drawn again (seconds of the clock).
     """
 
     quiet: float = 0.0
-    cost: float = 0.0
-
-    def draw(self, drawing: Callable[[], None]) -> None:
-        """Draw, and remember what that cost."""
-        begun = time.perf_counter()
-        drawing()
-        self.cost = time.perf_counter() - begun
+    due_at: float = 0.0
 
     @property
     def wait(self) -> float:
-        """Seconds until it may be drawn again."""
-        return max(min(max(_SHORTEST, self.quiet * _SLOWER), _LONGEST), self.cost * _SHARE)
+        """Seconds until it is looked again."""
+        return min(max(_SHORTEST, self.quiet * _SLOWER), _LONGEST)
+
+    def draw(self, drawing: Callable[[], None], clock: Clock) -> None:
+        """Draw, and let the loop do something else for much longer than that took."""
+        begun = time.thread_time()
+        drawing()
+        self.due_at = clock.now() + (time.thread_time() - begun) * _SHARE

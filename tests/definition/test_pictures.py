@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from orchwf import Dag, UnknownStepError, compile_workflow, make_workflow, signal, step, workflow
+from orchwf import Cache, Dag, UnknownStepError, compile_workflow, make_workflow, signal, step, workflow
 from orchwf.core.difference import Difference
 from orchwf.core.pictures import node_text
 
@@ -39,7 +39,7 @@ def test_a_difference_is_a_picture():
     assert picture is not None
     arrows = {(arrow.source, arrow.target): arrow.status for arrow in picture.arrows}
     assert {("a", "b"): "", ("b", "d"): "", ("a", "x"): "added", ("x", "d"): "added", ("a", "c"): "removed"} == arrows
-    assert "1 step new, 1 step gone, 1 step changed." == picture.note
+    assert "1 step new, 1 step gone, 1 step changed. 2 arrows new, 1 arrow gone." == picture.note
     assert 'class="arrow added"' in svg_of(bundle)
     assert 'class="arrow dashed removed"' in svg_of(bundle)
     assert "- c  removed" in bundle["text/plain"]
@@ -57,6 +57,16 @@ def test_a_dependency_that_turned_round_closes_no_circle():
     assert {("c", "b"), ("b", "a"), ("a", "z")} == {(arrow.source, arrow.target) for arrow in picture.arrows}
     assert picture.note.endswith("Left out: 2 arrows that turned round.")
     assert "removed" not in old.diff(new)._repr_mimebundle_()["text/plain"]
+
+
+def test_an_arrow_that_alone_is_gone_has_its_colour():
+    """Also where no step is."""
+    old, new = graph({"a": [], "b": [], "c": ["a", "b"]}), graph({"a": [], "b": [], "c": ["a"]})
+
+    svg = svg_of(old.diff(new)._repr_mimebundle_())
+
+    assert 'class="arrow dashed removed"' in svg
+    assert ".orchwf .arrow.removed{stroke:" in svg
 
 
 def test_inputs_that_changed_are_told_in_the_note():
@@ -128,7 +138,7 @@ class Tea:
         """
         return []
 
-    @step(retries=1)
+    @step(retries=1, cache=Cache(ttl="1h"))
     def pour(self, boil: list[str]) -> None: ...
 
     @step
@@ -192,7 +202,7 @@ def test_pointing_at_a_step_tells_what_it_is():
         == options
     )
     assert re.fullmatch(r".*test_pictures\.py:\d+", place)
-    assert "1 retry" in node_text(dag.nodes["pour"])
+    assert "1 retry, cached" in node_text(dag.nodes["pour"])
     assert f"Heats the water until it sings.&#10;{gives}" in dag._repr_mimebundle_()["text/html"]
 
 

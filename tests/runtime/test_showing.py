@@ -1,6 +1,7 @@
 """A run on the screen of a notebook: drawn while it goes on, no more often than anybody sees, and to its end."""
 
 import asyncio
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,30 @@ async def test_the_less_happens_the_less_often_it_is_drawn():
     assert 0.25 == Pace().wait
     assert 1.0 == Pace(quiet=10.0).wait
     assert 5.0 == Pace(quiet=1e6).wait
-    assert 20.0 == Pace(cost=1.0).wait
+
+
+async def test_what_takes_long_to_draw_is_drawn_seldom():
+    """So that the loop is free for the steps; but what ended is drawn at once."""
+    clock, gate, screen = FakeClock(), Gate(), Screen()
+
+    @step
+    async def waits() -> None:
+        await gate.pass_through()
+
+    async with Orchestrator("memory:", clock=clock) as orchestrator:
+        run = await orchestrator.start(make_workflow("F", [waits])(), run_id="r")
+        await gate.came.get()
+        live = Live(run._ledger, run.id, screen, pace=Pace(due_at=math.inf))
+        run._ledger.showings.begin(live.follow())
+        await clock.advance(2.0)
+        during = len(screen.shown)
+        gate.open()
+        await run.result()
+        await clock.advance(5.0)
+
+    assert 0 == during
+    assert 1 == len(screen.shown)
+    assert "+ waits  completed" in screen.last
 
 
 async def test_a_run_of_another_process_is_drawn(tmp_path: Path):

@@ -189,6 +189,12 @@ def enter(context: Callable[[], StepContext]) -> None:
     _current.set(context)
 
 
+def running() -> StepContext | None:
+    """The context of the attempt whose body is running here; None if no body is."""
+    context = _current.get(None)
+    return None if context is None else context()
+
+
 def current() -> StepContext:
     """
     The context of the attempt whose body is running here.

@@ -63,7 +63,9 @@ class Reader:
         parameters = list(signature.parameters.values())
         has_self = is_method and takes_self(function, parameters)
         if has_self and not _has_place_for_self(parameters):
-            return _refused(function, location, "takes no self", "Give it self, or decorate it with @staticmethod.")
+            return _refused(function, location, "takes no self", _GIVE_SELF)
+        if has_self and (other := self._not_self(function, parameters[0])):
+            return _refused(function, location, f"takes no self, but {other} first", _GIVE_SELF)
         named = parameters[1:] if has_self and not _is_variadic(parameters[0]) else parameters
         hints = Hints(function, self._names)
         read = tuple(_parameter(each, hints) for each in named if not _is_variadic(each))
@@ -85,7 +87,23 @@ class Reader:
             location=location,
             digest=functools.cache(functools.partial(code_digest, function, self._class)),
             unresolved=tuple(hints.unresolved.items()),
+            mutable=tuple(each.name for each in read if isinstance(each.default, list | dict | set | bytearray)),
         )
+
+    def _not_self(self, function: Callable[..., object], first: inspect.Parameter) -> str:
+        """What the first parameter of a method is, if it cannot be meant for the instance; else empty."""
+        if first.name == "self" or _is_variadic(first):
+            return ""
+        annotation = Hints(function, self._names).resolve(first.name, first.annotation)
+        kind = typing.get_origin(annotation) or annotation
+        is_plain = isinstance(kind, type) and kind.__module__ == "builtins" and kind is not object
+        is_known = self._class is not None and first.name in {
+            *vars(self._class), *vars(self._class).get("__annotations__", {})
+        }  # fmt: skip
+        return repr(first.name) if is_plain or is_known or first.default is not first.empty else ""
+
+
+_GIVE_SELF = "Give it self, or decorate it with @staticmethod."
 
 
 def _refused(function: Callable[..., object], location: str, reason: str, hint: str) -> Body:

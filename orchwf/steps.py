@@ -2,19 +2,21 @@
 
 import inspect
 import types
+import warnings
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 import attrs
 
+from .context import running
 from .core.dag import DAG_ATTRIBUTE, Dag
 from .core.definition import FromAll, FromChild, FromEach, FromInput, FromStep, Node
 from .core.limits import Mutex, Queue
 from .core.options import Duration, Retry, StepOptions
 from .core.parsing import compensation_options, step_options
 from .core.references import Ref, Source
-from .errors import DefinitionError, MissingArgumentError, Problem
+from .errors import DefinitionError, MissingArgumentError, OrchwfWarning, Problem
 from .introspection import takes_self
 
 S = TypeVar("S")
@@ -229,6 +231,7 @@ class Step(Declared[T_co], Generic[S, P, R, T_co]):
         Raises:
             MissingArgumentError: an argument is missing that a run would have filled in.
         """
+        _warn_of_a_call_in_a_step(self.name)
         try:
             bound = self.signature.bind_partial(*args, **kwargs)
         except TypeError:
@@ -301,6 +304,21 @@ class CompensationDecorator(Generic[S, T_co]):
     def __call__(self, function: UndoneByKey[S, C], /) -> Callable[Concatenate[S, ...], C]: ...
     def __call__(self, function: Any, /) -> Any:
         return self._step._compensated_by(function, self._options)
+
+
+def _warn_of_a_call_in_a_step(called: str) -> None:
+    """What a body calls directly is no step of its run: it is lost with the body, and tried again with it."""
+    context = running()
+    # A step that overrides another one may well call that.
+    if context is None or context.step == called:
+        return
+    text = (
+        f"step {context.step!r} calls step {called!r}: its body runs, but as a plain function, without a checkpoint or "
+        f"retries of its own. Take its output as a parameter (x = {called}.result), "
+        "or let both call a function that is no step"
+    )
+    # Above are this function, Step.call, and what calls that.
+    warnings.warn(text, OrchwfWarning, stacklevel=4)
 
 
 class BoundStep(Generic[R]):

@@ -56,6 +56,8 @@ def _usage(error: CycloptsError, tokens: Sequence[str]) -> str:
         text = "the command is missing"
     else:
         text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
+        # Of many commands the list is of no help, and cut off.
+        text = re.sub(r"\s*Available commands:.*", "", text)
         text = text[:1].lower() + text[1:]
     return f"{text}; see: {' '.join(filter(None, ('orchwf', name, '--help')))}"
 

@@ -24,7 +24,7 @@ from .drafts import Parameter, StepDraft, WorkflowDraft
 from .options import Join, Quorum, StepOptions
 from .references import MISSING, ChildOutput, Choice, Condition, Mode, Named, Ref, Source
 from .subflows import misread
-from .suggestions import did_you_mean
+from .suggestions import as_list, did_you_mean
 from .types import describe_type
 
 _MOST_HINTS = 20
@@ -224,7 +224,7 @@ class _Wiring:
         found = self.names.named(name, owner)
         if found is None:
             workflow = self.names.workflow
-            hint = self.names.similar(name)
+            hint = as_list(name, self.names.positions) or self.names.similar(name)
             if name in self.names.inputs:
                 hint = f"{name!r} is an input of {workflow}: it is there from the start, nothing waits for it."
             self._problem("unknown-dependency", f"depends on {name!r}, but {workflow} has no step of that name", hint)

@@ -183,8 +183,9 @@ def find_warnings(steps: Sequence[StepDraft], nodes: Sequence[Node]) -> list[tup
     for step, node in zip(steps, nodes, strict=True):
         body = step.body
         # Steps that share a body are warned of once.
-        if (body.unresolved or _is_limited(node)) and id(body) not in warned:
+        if (body.unresolved or body.mutable or _is_limited(node)) and id(body) not in warned:
             warned.add(id(body))
+            warnings += _mutable(step)
             warnings += _unresolved(step)
             warnings += _sync_timeout(step, node)
     return warnings + list(_unhandled(nodes))
@@ -195,6 +196,12 @@ def _unresolved(step: StepDraft) -> Iterator[tuple[str, str]]:
         what = "what it returns" if parameter == "return" else f"parameter {parameter!r}"
         text = f"[unresolved-annotation] step {step.name!r}: the annotation of {what} cannot be resolved ({reason})"
         yield step.body.location, f"{text}, so its type is not checked"
+
+
+def _mutable(step: StepDraft) -> Iterator[tuple[str, str]]:
+    for parameter in step.body.mutable:
+        text = f"[mutable-default] step {step.name!r}: the default of parameter {parameter!r} can be changed"
+        yield step.body.location, f"{text}, and all calls of all runs share it; make it a tuple, or None"
 
 
 def _is_limited(node: Node) -> bool:

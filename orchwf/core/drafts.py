@@ -40,6 +40,7 @@ class Body:
         digest: What changes when its code changes; computed when first asked for.
         problems: Why it cannot be a step; their `node` is filled in by the compiler.
         unresolved: What of its annotations could not be resolved: parameter (or `return`), and the reason.
+        mutable: The parameters whose default can be changed, and is the same for all calls.
     """
 
     function: Callable[..., object]
@@ -54,6 +55,7 @@ class Body:
     digest: Callable[[], str] = str
     problems: tuple[Problem, ...] = ()
     unresolved: tuple[tuple[str, str], ...] = ()
+    mutable: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from ..labels import visible
 from .dag import Dag
 from .definition import Node
 from .events import ErrorInfo
+from .hints import hint_for
 from .history import StepRecord
 from .lines import Line, brief, padded, relative
 from .progress import items_text, several_of, tally_of
@@ -102,6 +103,8 @@ class Failures:
             lines.append(Line(f"      {brief(relative(error.location, self.folder))}", weight="faint"))
         if error.source:
             lines.append(Line(f"        {brief(error.source)}"))
+        if hint := hint_for(error):
+            lines.append(Line(f"      {hint}"))
         return lines
 
     def _tries(self, record: StepRecord) -> str:

@@ -28,6 +28,14 @@ def did_you_mean(name: str, known: Collection[str], what: str = "names") -> str:
     return f"Known {what}: {listing(known)}" if known else ""
 
 
+def as_list(text: str, known: Collection[str]) -> str:
+    """A hint for a text in which several of the known names stand, between blanks or commas; else empty."""
+    parts = text.replace(",", " ").split()
+    if not parts or parts == [text] or not all(part in known for part in parts):
+        return ""
+    return f"Write a list:  depends_on={parts!r}" if len(parts) > 1 else f"Without the blanks:  depends_on={parts!r}"
+
+
 def listing(names: Iterable[str], limit: int = _NAMES_SHOWN) -> str:
     """Names for a message: the first ones, and how many more there are."""
     every = list(names)

@@ -26,6 +26,11 @@ def dag_of_instance(workflow: object) -> Dag:
     Raises:
         UsageError: it is a class, or no workflow.
     """
+    if inspect.isawaitable(workflow):
+        raise UsageError(
+            "a run is started of an instance of a workflow, Flow(...), not of a coroutine: await that by itself; "
+            "orchwf.run(Flow(...)) works also where an event loop runs already, as in a notebook"
+        )
     if isinstance(workflow, type):
         name = workflow.__name__
         raise UsageError(f"start() takes an instance with its inputs, {name}(...), not the class {name}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from ..advice import advise
 from ..context import StepContext, enter
 from ..core.checks import given_item
 from ..core.children import ChildResult, child_output, decoded_child
@@ -35,6 +36,7 @@ from ..core.rows import ITEMS
 from ..core.splitting import elements
 from ..core.types import item_type, list_of_results
 from ..core.values.pieces import LARGE, is_large
+from ..core.wording import size_text
 from ..errors import (
     BadOptionError,
     EncodingError,
@@ -56,6 +58,9 @@ _PATIENCE = 5.0
 
 _LAST_PATIENCE = 1.0
 """The same when the orchestrator closes."""
+
+_BIG = 10_000_000
+"""Characters of an output from which on it is told that they are many."""
 
 
 _OUTCOMES = frozenset([Split, Returned, Raised, SkippedItself, Finished])
@@ -599,14 +604,28 @@ class Attempt:
         try:
             if self.node.waits is not None:
                 return self.host.spawn(self, value), None
-            return Returned(self.host.codec.encode(value, self.node.returns)), None
+            text = self.host.codec.encode(value, self.node.returns)
         except EncodingError as error:
             return self._failed_for_good(error, f"the output of step {self.node.name!r} cannot be stored: {error}")
+        if len(text) > _BIG:
+            self._advise(len(text))
+        return Returned(text), None
+
+    def _advise(self, size: int) -> None:
+        """Tell of an output that would better be kept elsewhere."""
+        filename, _, line = self.node.location.rpartition(":")
+        advise(
+            f"the output of step {self.node.name!r} takes {size_text(size)} in the store, and whatever reads it "
+            "decodes all of it: keep large values in a file or a bucket, and return where they are",
+            filename, int(line) if line.isdecimal() else 0,
+        )  # fmt: skip
 
     def _failed_for_good(self, error: Exception, message: str) -> Ending:
         named = EncodingError(message)
         named.__cause__ = error.__cause__
-        return Raised(error=describe_error(named), retryable=False), named
+        # No line of the user raised it: the step is where it comes from.
+        info = attrs.evolve(describe_error(named), location=self.node.location)
+        return Raised(error=info, retryable=False), named
 
     def _finished(self, output: object) -> Ending:
         if self.node.several is Several.STREAM:

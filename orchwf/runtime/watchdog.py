@@ -1,14 +1,13 @@
 """Tells which step blocks the event loop."""
 
 import asyncio
-import logging
 import sys
 import threading
 import traceback
 
+from ..advice import advise
 from .engine import Engine
 
-_LOGGER = logging.getLogger("orchwf")
 _EVERY = 0.5
 _BLOCKED = 1.0
 
@@ -59,8 +58,9 @@ class Watchdog:
             return
         self._told.add(name)
         line = traceback.extract_stack(frame)[-1]
-        _LOGGER.warning(
-            "%s blocks the event loop for more than %g s, at %s:%s in %s: everything else waits. "
+        advise(
+            f"{name} blocks the event loop for more than {_BLOCKED:g} s, at {line.filename}:{line.lineno} "
+            f"in {line.name}: everything else waits. "
             "Make it a plain function, which runs in a thread, or await what takes long.",
-            name, _BLOCKED, line.filename, line.lineno, line.name,
+            line.filename, line.lineno or 0,
         )  # fmt: skip

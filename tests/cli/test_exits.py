@@ -103,3 +103,10 @@ def test_command_line_that_is_wrong(shell: Shell, words: tuple[str, ...], told: 
     said = shell(*words)
 
     assert (2, f"{told}\n") == (said.code, said.err)
+
+
+def test_a_misspelt_command(shell: Shell):
+    """It gets the command that was meant, without a list of all."""
+    said = shell("rnu", "sales.py")
+
+    assert (2, 'unknown command "rnu". Did you mean "run"?; see: orchwf --help\n') == (said.code, said.err)

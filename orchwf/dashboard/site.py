@@ -176,12 +176,11 @@ class Site:
         """
         known = self._histories.pop(run_id, None)
         if known is not None:
-            new = await self.store.read(run_id, after=known.seq)
-            while new:
-                known.extend(new)
-                new = await self.store.read(run_id, after=known.seq)
-            # A run that was deleted, and maybe begun anew, has another log.
-            if (first := await self.store.read(run_id, limit=1)) and first[0].at == known.started_at:
+            # A run that was deleted, and begun anew, has another log.
+            first = await self.store.read(run_id, limit=1)
+            if first and first[0].at == known.started_at:
+                while new := await self.store.read(run_id, after=known.seq):
+                    known.extend(new)
                 _keep(self._histories, run_id, known)
                 return known
         history = await stored_history(self.store, run_id)
@@ -285,8 +284,9 @@ def _lines(text: str) -> Markup:
 
 
 def _raw(text: str) -> Markup:
-    """The text as it is, for what comes back with a form: only escaped."""
-    return escape(text.encode(errors="replace").decode())
+    """The text as it is, for what comes back with a form: escaped, and what cannot be seen as the number of it."""
+    escaped = str(escape(text.encode(errors="replace").decode()))
+    return Markup("".join(each if each.isprintable() else f"&#{ord(each)};" for each in escaped))  # noqa: S704
 
 
 @pass_context

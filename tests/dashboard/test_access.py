@@ -302,6 +302,6 @@ async def test_no_web_sockets(app: Dashboard):
     async def receive() -> dict[str, str]:
         return {"type": "websocket.connect"}
 
-    await app({"type": "websocket", "path": "/"}, receive, send)  # type: ignore[arg-type]
+    await app({"type": "websocket", "path": "/"}, receive, send)
 
     assert sent == [{"type": "websocket.close", "code": 1008}]

@@ -27,7 +27,7 @@ themeButton.addEventListener("click", () => {
 let source = null;
 let isAsking = false;
 let isBehind = false;
-let zoom = 1;
+let zoom = 0;
 
 const isBusy = () => {
   const live = find("#live");
@@ -90,6 +90,8 @@ const prepare = () => {
   for (const each of document.querySelectorAll(".zoom, [data-all]")) each.hidden = false;
   const picture = find(".graph svg");
   if (picture) {
+    const fitting = (find(".graph").clientWidth - 2) / picture.viewBox.baseVal.width;
+    zoom = zoom || Math.max(0.55, Math.min(1, fitting));
     picture.setAttribute("width", picture.viewBox.baseVal.width * zoom);
     picture.setAttribute("height", picture.viewBox.baseVal.height * zoom);
   }

@@ -1,7 +1,9 @@
 """What pages cost where there is much."""
 
 import re
+import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,11 @@ PAGES = (
 )  # fmt: skip
 
 
+def plan(sql: str, db: sqlite3.Connection) -> list[tuple[int, int, int, str]]:
+    """How SQLite answers."""
+    return db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+
+
 async def test_no_page_reads_all_of_the_store(tmp_path: Path):
     """Each statement behind a page goes by an index; the newest runs are read from the end, and no more than a page."""
     store = await open_sqlite(tmp_path / "runs.db")
@@ -31,11 +38,7 @@ async def test_no_page_reads_all_of_the_store(tmp_path: Path):
     await store._connection.call(lambda db: db.set_trace_callback(None))
 
     selects = list(dict.fromkeys(sql for sql in asked if sql.lstrip().startswith("SELECT")))
-    steps = [
-        (sql, row[3])
-        for sql in selects
-        for row in await store._connection.call(lambda db, sql=sql: db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
-    ]
+    steps = [(sql, row[3]) for sql in selects for row in await store._connection.call(partial(plan, sql))]
     await store.close()
 
     assert {answer.status_code for answer in answers} == {200}

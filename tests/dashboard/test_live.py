@@ -54,7 +54,7 @@ async def watched(site: Site, look: Any) -> AsyncIterator[list[str]]:
 
     async def watch() -> None:
         async for what in changes(site, look):
-            told.append(what)
+            told.append(what)  # noqa: PERF401 - they are wanted as they come
 
     task = asyncio.create_task(watch())
     await settled()

@@ -76,6 +76,20 @@ async def test_cancel_and_pause():
     assert "asked to pause" in paused.text
 
 
+async def test_cancel_of_a_run_that_rests():
+    """A paused run, which nobody executes, is taken up to be ended where its code is."""
+    async with shown([Invoice]) as (orchestrator, browser):
+        run = await orchestrator.start(Invoice(), "A1")
+        await browser.act("pause", run="A1")
+        paused = await run.wait()
+        await browser.act("cancel", run="A1")
+        async for _ in run.events(follow=True):
+            pass
+        status = await run.status()
+
+    assert (paused.status, status) == (RunStatus.PAUSED, RunStatus.CANCELLED)
+
+
 async def test_many_at_once():
     """Of several runs those with which it cannot be done keep no other from it."""
     async with shown([Sales]) as (orchestrator, browser):

@@ -64,9 +64,10 @@ class Served:
 
     def new_token(self) -> str | None:
         """The token that is wanted, or a new one; None if nobody needs one."""
-        if self.token or not self.is_read_only or self.is_reached_by_others:
-            return self.token or os.environ.get(TOKEN) or secrets.token_urlsafe(24)
-        return None
+        given = self.token or os.environ.get(TOKEN)
+        if given or (self.is_read_only and not self.is_reached_by_others):
+            return given or None
+        return secrets.token_urlsafe(24)
 
 
 class _Server(uvicorn.Server):

@@ -16,8 +16,9 @@ from ..orchestrator import Orchestrator
 from ..runtime.published import published
 from ..runtime.schedules import Schedules
 from .forms import value_from
+from .rendering import link
 from .sign_in import own_path
-from .site import SAID, Site, base_of, field_of, form_of, link
+from .site import SAID, Site, base_of, field_of, form_of
 
 _MOST = 500
 """How many runs are cancelled or resumed at once."""
@@ -72,19 +73,15 @@ async def _each(runs: Sequence[str], act: Callable[[str], Awaitable[object]], wo
 
 
 async def _cancel(site: Site, fields: Mapping[str, str], runs: Sequence[str]) -> Done:
-    client = await site.client()
-
     async def act(run_id: str) -> None:
-        await (await client.get(run_id)).cancel(fields.get("reason", ""))
+        await (await site.handle(run_id)).cancel(fields.get("reason", ""))
 
     return await _each(runs, act, "asked to end", ": whoever executes it sees to that")
 
 
 async def _pause(site: Site, fields: Mapping[str, str], runs: Sequence[str]) -> Done:
-    client = await site.client()
-
     async def act(run_id: str) -> None:
-        await (await client.get(run_id)).pause(fields.get("reason", ""))
+        await (await site.handle(run_id)).pause(fields.get("reason", ""))
 
     return await _each(runs, act, "asked to pause", ": whoever executes it sees to that")
 
@@ -120,12 +117,11 @@ def _run(run_id: str) -> str:
 
 async def _send(site: Site, fields: Mapping[str, str], runs: Sequence[str]) -> Done:
     run_id, signal = _one(runs), fields.get("signal", "")
-    client = await site.client()
     record = await site.store.get(run_id)
     stored = None if record is None else await site.dag(record.fingerprint)
     dag = None if record is None else site.typed(record.workflow, stored)
     node = None if dag is None else dag.nodes.get(signal)
-    handle = await client.get(run_id, workflow=None if dag is None else dag.workflow)
+    handle = await site.handle(run_id, None if dag is None else dag.workflow)
     payload: object = None
     if dag is not None and node is not None and isinstance(node.waits, ForSignal):
         payload = value_from(fields, "payload", node.waits.type, dag.codec)

@@ -1,7 +1,6 @@
 """The application: which address leads where, and what is answered when something goes wrong."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -106,15 +105,7 @@ def create_app(
         clock=clock,
     )  # fmt: skip
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await site.open()
-        try:
-            yield
-        finally:
-            await site.close()
-
-    app = Starlette(routes=_routes(site), lifespan=lifespan, exception_handlers=_handlers(site))
+    app = Starlette(routes=_routes(site), lifespan=site.serving, exception_handlers=_handlers(site))
     return Dashboard(app, site)
 
 

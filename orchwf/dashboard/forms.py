@@ -57,8 +57,12 @@ def known_dags(workflows: Sequence[type]) -> dict[str, Dag]:
 
 def read_type(hint: Any) -> Any:
     """A type as it is in code; of one that is known by its text alone what can be told from that."""
+    if hint is None:
+        return type(None)
+    if hint is Any or hint is object:
+        return UNKNOWN
     if not isinstance(hint, TypeName):
-        return unwrapped(hint) if hint is not UNKNOWN else UNKNOWN
+        return unwrapped(hint)
     text = describe_type(hint)
     if text in _PLAIN:
         return _PLAIN[text]
@@ -129,7 +133,7 @@ def _field(name: str, label: str, shape: Any, hint: Any, *, is_required: bool) -
         kind = "number"
     elif shape is type(None):
         kind = "nothing"
-    elif isinstance(shape, type) and example(shape)[:1] not in ("[", "{"):
+    elif isinstance(shape, type) and example(shape)[:1] not in ("[", "{") and example(shape) != "value":
         kind = "text"
     hint_text = "" if isinstance(shape, TypeName) or shape is UNKNOWN or kind == "choice" else example(shape)
     return Field(

@@ -23,7 +23,8 @@ from ..views import Found, is_interrupted, is_undoing, sleep_text, step_text
 from .drawer import drawer_of
 from .events_tab import events_of
 from .forms import Field, fields_of
-from .site import Site, base_of, link
+from .rendering import link
+from .site import Site, base_of
 from .timeline import critical_steps, timeline_of
 
 TABS = ("graph", "timeline", "steps", "events", "inputs")

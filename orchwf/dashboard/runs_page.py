@@ -12,8 +12,9 @@ from ..core.wording import duration_text
 from ..ports import RunRecord
 from ..views import RunRow, interruption, run_row
 from .looks import look_of
+from .rendering import link
 from .search import find_runs, parse_search
-from .site import Site, link
+from .site import Site
 
 _PAGE = 50
 _STRIP_HEIGHT = 40

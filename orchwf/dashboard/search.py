@@ -1,7 +1,7 @@
 """The small language in which runs are looked for: `status:failed workflow:Sales since:2d tag:shop=eu amount`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -38,7 +38,7 @@ class Search:
         """Whether all words stand in a run."""
         tags = " ".join(f"{name}={value}" for name, value in record.tags.items())
         text = "\n".join((record.id, record.workflow, tags, record.error)).casefold()
-        return all(each in text for each in self.words)
+        return all(each.casefold() in text for each in self.words)
 
 
 def parse_search(text: str, now: float) -> Search:
@@ -52,7 +52,7 @@ def parse_search(text: str, now: float) -> Search:
     for piece in _PIECE.finditer(text[:_LONGEST]):
         key, value = piece["key"], piece["plain"] if piece["quoted"] is None else piece["quoted"]
         if key is None:
-            words.append(value.casefold())
+            words.append(value)
         elif key.lower() not in _READERS:
             hint = did_you_mean(key, list(_READERS), "filters")
             problems.append(f"there is no filter {key!r}. {hint}".rstrip())
@@ -111,14 +111,29 @@ async def find_runs(store: Store, search: Search, *, before: int | None, limit: 
     if not search.words:
         found = await store.runs(attrs.evolve(search.query, before=before, limit=limit + 1))
         return Listing(tuple(found[:limit]), found[limit - 1].number if len(found) > limit else None)
+    # What begins with the word as its id is found however old it is, as there is an index for that.
+    named = [] if before is not None or len(search.words) > 1 else await _named(store, search, limit)
     found, read, at = [], 0, before
     while page := await store.runs(attrs.evolve(search.query, before=at, limit=_BATCH)):
         for record in page:
             at, read = record.number, read + 1
             found += [record] if search.is_found(record) else []
             if len(found) == limit or read == MOST_READ:
-                return Listing(tuple(found), at, is_partial=len(found) < limit)
-    return Listing(tuple(found))
+                return Listing(_together(found, named), at, is_partial=len(found) < limit)
+    return Listing(_together(found, named))
 
 
 _BATCH = 500
+_SHORTEST_ID = 4
+"""With how many characters of an id it is looked for: very many begin with less, and all of them would be read."""
+
+
+async def _named(store: Store, search: Search, limit: int) -> list[RunRecord]:
+    if search.query.id_prefix is not None or len(search.words[0]) < _SHORTEST_ID:
+        return []
+    return await store.runs(attrs.evolve(search.query, id_prefix=search.words[0], limit=limit))
+
+
+def _together(found: Sequence[RunRecord], named: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
+    both = {record.id: record for record in (*found, *named)}
+    return tuple(sorted(both.values(), key=lambda record: -record.number))

@@ -3,39 +3,37 @@
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote
 
 import attrs
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ..client import Client
 from ..core.dag import Dag
 from ..core.history import History
-from ..core.wording import age_text, duration_text, plural, size_text
 from ..errors import StoreError, UsageError
-from ..labels import visible
 from ..orchestrator import Orchestrator
 from ..ports import Clock, Store
+from ..runtime.handle import RunHandle
 from ..runtime.published import Published
 from ..runtime.stored import pages, stored_dag, stored_history
 from ..stores import open_store
-from ..views import clock_time, local_time
 from .access import Access
 from .guard import Visitor
-from .looks import coloured, icon, word
+from .rendering import templates
 
 FOLDER = Path(__file__).parent
 _KEPT = 8
 """How many definitions, and how many logs, are kept in memory: those that are looked at now."""
+_PAGE = 500
 _THEMES = ("light", "dark")
 SAID = "orchwf_said"
 """The cookie with what is told on the next page."""
@@ -74,7 +72,7 @@ class Site:
     _listening: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.templates = _templates()
+        self.templates = templates(FOLDER / "templates")
         if not isinstance(self.given, str):
             self._store = self.given
 
@@ -82,6 +80,15 @@ class Site:
         """Open the store, if that is to be done here."""
         if isinstance(self.given, str):
             self._store = await open_store(self.given)
+
+    @asynccontextmanager
+    async def serving(self, app: object) -> AsyncIterator[None]:
+        """It is open in the block."""
+        await self.open()
+        try:
+            yield
+        finally:
+            await self.close()
 
     def stop(self) -> None:
         """Let go of whoever watches a page."""
@@ -145,6 +152,19 @@ class Site:
         for wake in list(self._wakes):
             wake()
 
+    async def handle(self, run_id: str, workflow: type | None = None) -> RunHandle[Any]:
+        """
+        A run, to be told something. Where runs are executed here, one that nobody executes is taken up to be ended.
+
+        Args:
+            workflow: Its class, if that is at hand.
+
+        Raises:
+            RunNotFoundError: there is none of this id.
+        """
+        speaker = self.orchestrator or await self.client()
+        return await speaker.get(run_id, workflow=workflow)
+
     # What is read.
 
     async def dag(self, fingerprint: str) -> Dag | None:
@@ -176,12 +196,11 @@ class Site:
         """
         known = self._histories.pop(run_id, None)
         if known is not None:
-            new = await self.store.read(run_id, after=known.seq)
-            while new:
-                known.extend(new)
-                new = await self.store.read(run_id, after=known.seq)
-            # A run that was deleted, and maybe begun anew, has another log.
-            if (first := await self.store.read(run_id, limit=1)) and first[0].at == known.started_at:
+            # A run that was deleted, and begun anew, has another log.
+            first = await self.store.read(run_id, limit=1)
+            if first and first[0].at == known.started_at:
+                while new := await self.store.read(run_id, after=known.seq, limit=_PAGE):
+                    known.extend(new)
                 _keep(self._histories, run_id, known)
                 return known
         history = await stored_history(self.store, run_id)
@@ -251,58 +270,3 @@ def base_of(request: Request) -> str:
     """The prefix of all addresses of the dashboard, without a slash at its end."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
-
-
-def link(path: str, **query: object) -> str:
-    """The path with these words in its query; those that are empty are left out."""
-    said = {name.rstrip("_"): str(value) for name, value in query.items() if value not in (None, "", False)}
-    return f"{path}?{urlencode(said, errors='replace')}" if said else path
-
-
-def _templates() -> Environment:
-    """
-    Templates in which every text of a user is shown as text: escaped, and with nothing in it that cannot be seen.
-    """
-    made = Environment(
-        loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, finalize=_shown,
-    )  # fmt: skip
-    made.globals.update(link=link, icon=icon, word=word, key=_key, back=_back, next_here=_next_here)
-    made.filters.update(
-        lines=_lines, raw=_raw, coloured=coloured, clock=clock_time, local=local_time, duration=duration_text,
-        age=age_text, size=size_text, plural=plural,
-    )  # fmt: skip
-    return made
-
-
-def _shown(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _lines(text: str) -> Markup:
-    """The text with its lines, each of which is made visible."""
-    return Markup("\n").join(escape(visible(line.replace("\t", "    "))) for line in text.split("\n"))
-
-
-def _raw(text: str) -> Markup:
-    """The text as it is, for what comes back with a form: only escaped."""
-    return escape(text.encode(errors="replace").decode())
-
-
-@pass_context
-def _next_here(context: Context) -> str:
-    """The address of this page, without the prefix of the dashboard."""
-    query: str = context["query"]
-    return f"{context['here'].removeprefix(context['base'])}{f'?{query}' if query else ''}"
-
-
-@pass_context
-def _key(context: Context) -> Markup:
-    """The field of a form that says that the form is of this session."""
-    return Markup('<input type="hidden" name="form_key" value="{}">').format(context["form_key"])
-
-
-@pass_context
-def _back(context: Context) -> Markup:
-    """The fields of a form after which this page comes again."""
-    return _key(context) + Markup('<input type="hidden" name="next" value="{}">').format(_next_here(context))

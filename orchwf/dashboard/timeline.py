@@ -1,6 +1,6 @@
 """When the steps of a run were at work: attempts as bars, waits between them hatched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
@@ -69,14 +69,14 @@ def timeline_of(steps: Mapping[str, StepRecord], dag: Dag | None, *, now: float,
     return Timeline(rows, duration_text(end - start), len(begun) - len(longest))
 
 
-def critical_steps(steps: Mapping[str, StepRecord], dag: Dag | None) -> frozenset[str]:
+def critical_steps(steps: Mapping[str, StepRecord], dag: Dag | None) -> Collection[str]:
     """The steps of the longest way through a run: without one of these it would have been shorter."""
     if dag is None:
         return frozenset()
     durations = {
         name: record.duration for name, record in steps.items() if record.duration is not None and name in dag.nodes
     }
-    return frozenset(dag.critical_path(durations).steps) if durations else frozenset()
+    return durations.keys() & dag.critical_path(durations).steps if durations else frozenset()
 
 
 def _end(record: StepRecord, now: float) -> float:
@@ -85,7 +85,7 @@ def _end(record: StepRecord, now: float) -> float:
 
 def _bars(record: StepRecord, start: float, scale: float, now: float) -> Sequence[Bar]:
     began, ended = record.started_at or start, _end(record, now)
-    whole = Bar((began - start) * scale, max(2.0, (ended - began) * scale), "wait", "waits")
+    whole = Bar((began - start) * scale, max(6.0, (ended - began) * scale), "wait", "waits")
     bars = []
     for attempt in record.attempts:
         until = attempt.ended_at if attempt.ended_at is not None else ended
@@ -93,7 +93,7 @@ def _bars(record: StepRecord, start: float, scale: float, now: float) -> Sequenc
         bars.append(
             Bar(
                 round((attempt.started_at - start) * scale, 1),
-                round(max(2.0, (until - attempt.started_at) * scale), 1),
+                round(max(6.0, (until - attempt.started_at) * scale), 1),
                 look_of("failed" if attempt.error is not None else attempt.status), title,
             )
         )  # fmt: skip

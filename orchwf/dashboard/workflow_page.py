@@ -13,7 +13,7 @@ from ..core.progress import told_status
 from ..core.state import RunStatus, StepStatus
 from ..core.wording import duration_text
 from ..drawing import to_svg
-from ..errors import RunNotFoundError, UnpublishedWorkflowError
+from ..errors import RunNotFoundError, StoreError, UnpublishedWorkflowError
 from ..ports import RunQuery, RunRecord
 from ..runtime.published import published
 from .forms import Field, fields_of
@@ -107,8 +107,8 @@ async def _histories(site: Site, records: Sequence[RunRecord]) -> list[tuple[Run
             break
         try:
             history = await site.history(record.id)
-        except RunNotFoundError:
-            # It was deleted meanwhile.
+        except (RunNotFoundError, StoreError):
+            # It was deleted meanwhile; or its log is damaged, of which its own page tells.
             continue
         events += history.seq
         found.append((record, history))

@@ -11,7 +11,12 @@ _MOST_FIELDS = 4
 
 def sample(kind: type) -> str:
     """`{"amount": 2.5, "currency": "text"}`: an object with the first fields of a class; empty if it has none."""
-    hints = {name: unwrapped(hint) for name, hint in typing.get_type_hints(kind).items() if not name.startswith("_")}
+    try:
+        annotations = typing.get_type_hints(kind)
+    # Foreign code: an annotation may name what is not there.
+    except Exception:
+        return ""
+    hints = {name: unwrapped(hint) for name, hint in annotations.items() if not name.startswith("_")}
     if not hints:
         return ""
     shown = list(hints.items())[:_MOST_FIELDS]

@@ -27,7 +27,8 @@ themeButton.addEventListener("click", () => {
 let source = null;
 let isAsking = false;
 let isBehind = false;
-let zoom = 1;
+let restUntil = 0;
+let zoom = 0;
 
 const isBusy = () => {
   const live = find("#live");
@@ -39,8 +40,10 @@ const isBusy = () => {
   );
 };
 
+// A page that costs much is asked for seldom: the server has better things to do.
 const refresh = async () => {
-  if (isAsking) {
+  if (isAsking || performance.now() < restUntil) {
+    if (!isBehind) setTimeout(again, Math.max(100, restUntil - performance.now()));
     isBehind = true;
     return;
   }
@@ -49,16 +52,18 @@ const refresh = async () => {
     return;
   }
   isAsking = true;
+  const begun = performance.now();
   try {
     await htmx.ajax("GET", location.pathname + location.search, { target: "#live", select: "#live", swap: "outerMorph" });
     prepare();
   } finally {
     isAsking = false;
+    restUntil = performance.now() + 4 * (performance.now() - begun);
   }
-  if (isBehind) {
-    isBehind = false;
-    setTimeout(refresh, 500);
-  }
+};
+const again = () => {
+  isBehind = false;
+  refresh();
 };
 
 const listen = () => {
@@ -90,6 +95,8 @@ const prepare = () => {
   for (const each of document.querySelectorAll(".zoom, [data-all]")) each.hidden = false;
   const picture = find(".graph svg");
   if (picture) {
+    const fitting = (find(".graph").clientWidth - 2) / picture.viewBox.baseVal.width;
+    zoom = zoom || Math.max(0.55, Math.min(1, fitting));
     picture.setAttribute("width", picture.viewBox.baseVal.width * zoom);
     picture.setAttribute("height", picture.viewBox.baseVal.height * zoom);
   }

@@ -57,8 +57,8 @@ def log_again(told: Mapping[str, Any]) -> None:
     """Log here what was sent home."""
     if not _LOGGER.isEnabledFor(told["level"]):
         return
-    record = _LOGGER.makeRecord(
-        _LOGGER.name, told["level"], _ELSEWHERE, 0, told["message"], (), None, extra=told["extra"]
-    )
+    record = _LOGGER.makeRecord(_LOGGER.name, told["level"], _ELSEWHERE, 0, told["message"], (), None)
+    # Not by makeRecord, which refuses what a record has already: Ray gives all of them more, here and there.
+    vars(record).update({name: value for name, value in told["extra"].items() if name not in vars(record)})
     record.exc_text = told["trace"]
     _LOGGER.handle(record)

@@ -105,6 +105,10 @@ class Reads:
     def here(self, made: str) -> int:
         return len(made)
 
+    @step(depends_on=waits, required=False, cache=Cache())
+    def kept(self, made: str) -> int:
+        return len(made)
+
 
 @workflow
 class Child:
@@ -175,6 +179,33 @@ class Everywhere:
     def last(self) -> None:
         if self.undone:
             raise ValueError("no")
+
+
+@workflow
+class Later:
+    """What is looked into is so after a file is there."""
+
+    file: str
+
+    @step(executor="there")
+    def words(self) -> list[str]:
+        return ["a" * 500_000, "b" * 500_000]
+
+    @step(depends_on=words)
+    def waits(self) -> str:
+        return Path(self.file).read_text()
+
+    @step(when=words.where(lambda words: len(words) == 2), depends_on=waits)
+    def asked(self) -> str:
+        return "asked"
+
+    @step(executor="there", depends_on=waits)
+    def lengths(self, word: str = words.each) -> int:
+        return len(word)
+
+    @step(cache=Cache(), depends_on=waits)
+    def cached(self, words: list[str]) -> int:
+        return len(words)
 
 
 @workflow

@@ -122,6 +122,27 @@ async def test_what_bodies_log_is_logged_here(caplog: pytest.LogCaptureFixture):
     assert [("begins well", 7)] == [(each.getMessage(), vars(each)["row"]) for each in told]
 
 
+async def test_what_bodies_log_is_logged_here_whatever_a_record_has(caplog: pytest.LogCaptureFixture):
+    """Also if the program, or Ray, makes records that have more, here and there: what is here stays."""
+    factory = logging.getLogRecordFactory()
+
+    def with_more(*args: Any, **options: Any) -> logging.LogRecord:
+        record = factory(*args, **options)
+        record.host = "here"
+        return record
+
+    logging.setLogRecordFactory(with_more)
+    try:
+        with caplog.at_level(logging.INFO, logger="orchwf.step"):
+            async with Orchestrator("memory:", executors={"there": Near()}) as orchestrator:
+                await orchestrator.run(Knows())
+    finally:
+        logging.setLogRecordFactory(factory)
+
+    told = [vars(each) for each in caplog.records if each.name == "orchwf.step" and each.pathname == "(elsewhere)"]
+    assert [("here", 7)] == [(each["host"], each["row"]) for each in told]
+
+
 async def test_time_that_is_waited_for_a_worker_counts_for_all_attempts_together():
     """And is over though no body has begun."""
     async with Orchestrator("memory:", executors={"there": Near(waits=True)}) as orchestrator:

@@ -24,10 +24,22 @@ from orchwf.blobs.references import MARKER
 from orchwf.core.events import Event
 from orchwf.crypto import CompressionCodec
 from orchwf.executors import ProcessExecutor
-from orchwf.ports import RunRecord, Store
+from orchwf.ports import Call, RunRecord, Store
 from tests.executors.conftest import KINDS, executor_of
 from tests.executors.fakes import Near
-from tests.executors.large import FLOATS, Chain, Dies, Everywhere, Fan, Finishes, Reads, Stops, Watched, elsewhere
+from tests.executors.large import (
+    FLOATS,
+    Chain,
+    Dies,
+    Everywhere,
+    Fan,
+    Finishes,
+    Later,
+    Reads,
+    Stops,
+    Watched,
+    elsewhere,
+)
 from tests.stores.blobs import MemoryBlobStore
 
 MEBIBYTE = 1_048_576
@@ -103,6 +115,24 @@ class Around:
         value = await call()
         self.seen.append(value)
         return value
+
+
+async def test_an_output_that_is_looked_into_has_to_be_there(tmp_path: Path):
+    """If it is damaged as soon as it is put, the attempt ends with that: its body has run, and its output is lost."""
+
+    class Damaging(Near):
+        async def run(self, call: Call) -> str:
+            answer = await super().run(call)
+            for blob in blobs_of(tmp_path / "a.db.blobs"):
+                blob.write_bytes(b"0")
+            return answer
+
+    async with Orchestrator(f"sqlite:///{tmp_path}/a.db", executors={"there": Damaging()}) as orchestrator:
+        with pytest.raises(RunFailed) as failed:
+            await orchestrator.run(Later(file=""))
+
+    assert isinstance(failed.value.__cause__, LargeOutputError)
+    assert "is damaged" in str(failed.value.__cause__)
 
 
 @pytest.mark.parametrize("layers", [[], [Around()]], ids=["alone", "around"])
@@ -186,6 +216,21 @@ async def test_a_resume_loads_nothing_that_nobody_wants(tmp_path: Path):
     assert [1_000_000] * 100 == [len(each) for each in result[Stops.made]]
 
 
+async def test_a_resume_looks_into_what_it_has_to(tmp_path: Path):
+    """Conditions, items, and the keys of kept outputs: all are as if the run had not been interrupted."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    async with Orchestrator(url, executors={"there": Near()}) as orchestrator:
+        with pytest.raises(RunFailed, match="No such file"):
+            await orchestrator.run(Later(file=str(tmp_path / "go")), run_id="r")
+    (tmp_path / "go").write_text("go")
+    async with Orchestrator(url, executors={"there": Near()}) as orchestrator:
+        result = await (await orchestrator.resume("r", workflow=Later)).result()
+        again = await orchestrator.run(Later(file=str(tmp_path / "go")))
+
+    assert ("asked", [500_000] * 2, 2) == tuple(result.outputs[name] for name in ("asked", "lengths", "cached"))
+    assert "r" == again.steps["cached"].cached_from
+
+
 @pytest.mark.parametrize("harm", ["is missing", "is damaged"])
 async def test_a_value_that_cannot_be_had_fails_what_takes_it(tmp_path: Path, harm: str):
     """Here as elsewhere: by an error that names it, and the way out; once it is back the run can be resumed."""
@@ -204,7 +249,7 @@ async def test_a_value_that_cannot_be_had_fails_what_takes_it(tmp_path: Path, ha
         result = await run.wait()
 
         assert RunStatus.COMPLETED is status
-        for name in ("there", "here"):
+        for name in ("there", "here", "kept"):
             error = result.steps[name].error
             assert error is not None
             assert f"StoreError: what step {name!r} of run 'r' takes in sqlite" in error.headline

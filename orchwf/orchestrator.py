@@ -308,6 +308,7 @@ class Orchestrator:
         *,
         not_before: Duration | datetime | None = None,
         use_cache: bool = True,
+        only: Sequence[str] | None = None,
     ) -> RunHandle[W]:
         """
         Start a run; it is durable when this returns, and not yet done.
@@ -322,18 +323,22 @@ class Orchestrator:
             not_before: When it begins, if not at once: an aware datetime, or a duration from now. Until then its status
                 is `scheduled`; whichever orchestrator knows its workflow begins it.
             use_cache: `False` lets its steps run though outputs of earlier runs are kept: these are replaced.
+            only: The steps that are to run, by their names; `+name` with all above it, `name+` with all below, `tag:x`
+                those of a tag. The others are skipped; a fork runs them. By default all run.
 
         Raises:
             RunExistsError: there is a run of this id.
             EncodingError: an input cannot be stored.
+            UnknownStepError: `only` names a step that there is not.
             UsageError: something given makes no sense.
         """
         check_on_duplicate(on_duplicate)
         begins_at = None if not_before is None else checked_instant(not_before, self._clock.now())
         try:
             execution = await self._runs.start(
-                workflow, run_id, metadata, tags, not_before=begins_at, use_cache=use_cache
-            )
+                workflow, run_id, metadata, tags, not_before=begins_at, use_cache=use_cache,
+                only=[only] if isinstance(only, str) else only,
+            )  # fmt: skip
         except RunExistsError as error:
             if on_duplicate == "raise":
                 raise
@@ -352,12 +357,13 @@ class Orchestrator:
         on_duplicate: Literal["raise", "attach"] = "raise",
         *,
         use_cache: bool = True,
+        only: Sequence[str] | None = None,
     ) -> RunResult[W]:
         """
         Start a run and wait for it; arguments and errors as of `start` and of `RunHandle.result`.
         """
         handle = await self.start(
-            workflow, run_id, metadata=metadata, tags=tags, on_duplicate=on_duplicate, use_cache=use_cache
+            workflow, run_id, metadata=metadata, tags=tags, on_duplicate=on_duplicate, use_cache=use_cache, only=only
         )
         return await handle.result()
 

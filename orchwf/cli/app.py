@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from .. import __version__
 from ..core.dag import dag_of
 from ..views import LAST_FAILED
-from . import ask, draw, examine, execute, options
+from . import ask, draw, examine, execute, options, planning
 from .answers import Given
 from .common import DEFAULTS, Common
 from .copy_command import copy
@@ -89,6 +89,9 @@ def run(
     run_id: Annotated[str | None, options.RunId] = None,
     tag: Annotated[list[str] | None, options.Tag] = None,
     jobs: Annotated[int | None, options.Jobs] = None,
+    only: Annotated[list[str] | None, options.Only] = None,
+    until: Annotated[str | None, options.Until] = None,
+    dry_run: Annotated[bool, options.DryRun] = False,
     no_cache: Annotated[bool, options.NoCache] = False,
     detach: Annotated[bool, options.Detach] = False,
     common: Common = DEFAULTS,
@@ -99,6 +102,8 @@ def run(
     orchwf run flow.py -i day=2026-11-02 -i 'shops=["a", "b"]'
     orchwf run flow.py:Sales --inputs monday.json --run-id monday --tag team=eu -j 4
     orchwf run flow.py --detach -q              print the id, and return at once
+    orchwf run flow.py --until validate         this step, and what it needs
+    orchwf run flow.py --only tag:load --dry-run
 
     With --json it prints an event a line, and the whole run as the last line.
     """
@@ -109,13 +114,20 @@ def run(
     (workflow,) = loaded.workflows
     instance = make_instance(dag_of(workflow), input or [], inputs)
     labels, stage = options.labels(tag), options.stage_for(common, jobs)
+    chosen = planning.chosen(dag_of(workflow), only or [], until)
+    if dry_run:
+        return planning.tell_plan(output, dag_of(workflow), chosen)
+    if detach and chosen is not None:
+        raise CommandError("a worker runs all steps of a run: leave out --only and --until, or --detach")
     if detach:
         work = leave_to_worker(
             output, common.place, instance, target=target, run_id=run_id, tags=labels, use_cache=not no_cache
         )
         return asyncio.run(work)
     return run_in_time(
-        lambda deadline: execute.run(stage(deadline), instance, run_id=run_id, tags=labels, use_cache=not no_cache)
+        lambda deadline: execute.run(
+            stage(deadline), instance, run_id=run_id, tags=labels, use_cache=not no_cache, only=chosen
+        )
     )
 
 

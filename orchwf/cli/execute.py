@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
@@ -44,7 +44,7 @@ from .scene import Beginning
 GRACE = 2.0
 """Seconds that the steps in flight have after the first Ctrl-C; a coroutine that does not end then gets one more."""
 
-LONG = 5.0
+LONG = 30.0
 """Seconds that a run takes of which it is worth to tell at its end where they went."""
 
 _JOBS = 256
@@ -73,17 +73,21 @@ class Stage:
 
 
 async def run(
-    stage: Stage, workflow: object, *, run_id: str | None, tags: Mapping[str, str], use_cache: bool = True
-) -> int:
-    """Start a run, show it, and tell how it ended."""
+    stage: Stage, workflow: object, *, run_id: str | None, tags: Mapping[str, str], use_cache: bool = True,
+    only: Collection[str] | None = None,
+) -> int:  # fmt: skip
+    """Start a run, of all steps or of these only, show it, and tell how it ended."""
     run_id = new_run_id(run_id)
 
     async def begin(orchestrator: Orchestrator) -> RunHandle[Any]:
-        return await orchestrator.start(workflow, run_id, tags=tags, use_cache=use_cache)
+        names = None if only is None else sorted(only)
+        return await orchestrator.start(workflow, run_id, tags=tags, use_cache=use_cache, only=names)
 
     async with stage.opened(must_exist=False) as store:
         with naming_the_way_on(stage.place):
-            return await execute(stage, store, run_id, Beginning(dag=dag_of(type(workflow))), begin)
+            dag = dag_of(type(workflow))
+            kept = {} if only is None else {name: StepStatus.SKIPPED for name in dag.nodes if name not in only}
+            return await execute(stage, store, run_id, Beginning(dag=dag, kept=kept), begin)
 
 
 def new_run_id(given: str | None) -> str:

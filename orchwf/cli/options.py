@@ -25,6 +25,11 @@ Value = Parameter(name="--value", negative="", help="Take this step to have retu
 Adopt = Parameter(negative="", help="Go on though the graph has changed, this once.", show_default=False)
 NoCache = Parameter(negative="", help="Run all steps, and replace what is kept of earlier runs.", show_default=False)
 Detach = Parameter(negative="", help="Only start it: a worker executes it.", show_default=False)
+Only = Parameter(
+    name="--only", negative="", help="Run these steps: step, +step (and above), step+ (and below), tag:x. Repeatable."
+)
+Until = Parameter(name="--until", help="Run this step and what it needs, and nothing else.", show_default=False)
+DryRun = Parameter(name="--dry-run", negative="", help="Tell what would run, and run nothing.", show_default=False)
 Class = Parameter(name="--target", help="Where the workflow is now, if its file was moved.")
 
 

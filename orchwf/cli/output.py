@@ -111,12 +111,12 @@ class Output:
 
     def error(self, message: str) -> None:
         """Say on standard error why the command cannot go on."""
-        self._print(self._errors, Text(message))
+        self._print(self._errors, Text(harmless(message)))
 
     def warn(self, message: str) -> None:
         """Say something on standard error that does not keep the command from going on."""
         if not self.quiet and not self.json:
-            self._print(self._errors, Text(f"warning: {message}", style="yellow"))
+            self._print(self._errors, Text(f"warning: {harmless(message)}", style="yellow"))
 
     def _print(self, console: Console, text: Text) -> None:
         if self.is_broken:

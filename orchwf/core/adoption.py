@@ -12,6 +12,7 @@ from .events import ErrorInfo, StepCompleted, StepEvent, StepExpanded, StepFaile
 from .history import History, StepRecord
 from .plan import source_steps
 from .rows import ITEMS
+from .selection import LEFT_OUT
 from .state import UNDONE_CAUSES, StepStatus
 from .types import describe_type
 
@@ -126,7 +127,7 @@ def _event(record: StepRecord, node: Node) -> StepEvent | None:
     match record.status:
         case StepStatus.COMPLETED if record.output is not None:
             return StepCompleted(seq=0, at=0.0, step=record.name, output=record.output)
-        case StepStatus.SKIPPED if record.cause not in UNDONE_CAUSES:
+        case StepStatus.SKIPPED if record.cause not in UNDONE_CAUSES and record.cause != LEFT_OUT:
             return StepSkipped(seq=0, at=0.0, step=record.name, reason=record.reason, cause=record.cause)
         case StepStatus.FAILED if record.error is not None and not node.options.required:
             return StepFailed(seq=0, at=0.0, step=record.name, error=record.error)

@@ -219,8 +219,8 @@ class StepSkipped(StepEvent):
     The step did not run, and why.
 
     `cause` is `when` (its condition was false), `body` (it raised Skip), `upstream` (of what it needs something was
-    skipped, cancelled, or failed while optional), `person` (somebody said so when it was resumed) or `failure` (the run
-    is failing): the last is undone by a resume.
+    skipped, cancelled, or failed while optional), `person` (somebody said so when it was resumed), `only` (the run was
+    started for other steps) or `failure` (the run is failing): the last is undone by a resume.
     """
 
     kind = "step.skipped"

@@ -16,6 +16,7 @@ from .failures import Failures, failed_items, item_name
 from .history import StepRecord
 from .lines import LONGEST_NAME, STOPPED, Line, brief, name_width, names_text, padded
 from .progress import kept_name, several_of, tally_of, told_status, waits_for_somebody, was_in_flight
+from .selection import LEFT_OUT
 from .state import RunStatus, StepStatus
 from .types import describe_type
 from .undone import undoing_lines, undoings
@@ -197,7 +198,7 @@ class Report:
         """Whether it did not run, or not to its end, because of the failure or the cancellation of the run."""
         if record.status not in (StepStatus.SKIPPED, StepStatus.CANCELLED):
             return False
-        return self.status is not RunStatus.COMPLETED and record.cause not in ("when", "body", "rest")
+        return self.status is not RunStatus.COMPLETED and record.cause not in ("when", "body", "rest", LEFT_OUT)
 
     @property
     def _failures(self) -> Failures:

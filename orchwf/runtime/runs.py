@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -15,6 +15,7 @@ from ..core.adoption import kept_by_fork, known_items
 from ..core.dag import Dag, dag_of
 from ..core.options import OnChange
 from ..core.outcome import Begun, TakenUp
+from ..core.selection import left_out, select
 from ..core.state import RunStatus
 from ..errors import (
     ConflictError,
@@ -122,6 +123,7 @@ class Runs:
         *,
         not_before: float | None = None,
         use_cache: bool = True,
+        only: Sequence[str] | None = None,
     ) -> "Execution | str":
         """
         A new run, which is in the store when this returns; only its id if it begins later, at `not_before`.
@@ -141,10 +143,12 @@ class Runs:
             # Whoever attaches to it looks for it in the store.
             await other.until_written()
             raise RunExistsError(run_id)
+        if only is not None and not_before is not None:
+            raise UsageError("a run that begins later runs all of its steps: give not_before or only, not both")
         is_for_later = not_before is not None and not_before > self.engine.clock.now()
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, inputs, not_before=not_before if is_for_later else None,
-            use_cache=use_cache,
+            use_cache=use_cache, reused=[] if only is None else left_out(dag, select(dag, only)),
         )  # fmt: skip
         if is_for_later:
             await self.leave(dag, run_id, begun, metadata, labels)

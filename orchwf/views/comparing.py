@@ -198,7 +198,11 @@ def _went(step: StepChange) -> str:
     first, second = step.records
     if first is not None and second is not None and first.status is second.status:
         took = [_took(each) for each in (first, second)]
-        return f"{MARKS[told_status(first)]} {' -> '.join(took)}" if any(took) else f"{first.status} in both"
+        return (
+            f"{MARKS[told_status(first)]} {' -> '.join(each or 'not run' for each in took)}"
+            if any(took)
+            else f"{first.status} in both"
+        )
     return " -> ".join(
         "not there" if each is None else f"{told_status(each)} {_took(each)}".rstrip() for each in step.records
     )

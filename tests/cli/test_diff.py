@@ -134,3 +134,12 @@ def test_a_lost_definition():
 
 def _one() -> int:
     return 1
+
+
+def test_diff_of_a_fork(two: Shell):
+    """What a fork reused it did not run."""
+    two("fork", "good", "--from", "load", "--run-id", "again", "-q")
+
+    lines = two("diff", "good", "again").lines
+
+    assert any(line.startswith("      audit     + TIME -> not run") for line in lines)

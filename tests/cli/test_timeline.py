@@ -1,6 +1,9 @@
 """When which step was at work, and what took longest."""
 
+import pytest
+
 from orchwf import make_workflow, step, workflow
+from orchwf.cli import execute
 from orchwf.core.dag import dag_of
 from orchwf.core.history import AttemptRecord, StepRecord
 from orchwf.core.state import StepStatus
@@ -113,3 +116,13 @@ def test_show_timeline(shell: Shell):
 
 def _one() -> int:
     return 1
+
+
+def test_a_long_run_ends_with_what_took_longest(shell: Shell, monkeypatch: pytest.MonkeyPatch):
+    """After a run that took long it is told below the headline."""
+    monkeypatch.setattr(execute, "LONG", 0.0)
+
+    said = shell("run", "sales.py", "--run-id", "bad")
+
+    at = next(at for at, line in enumerate(said.lines) if line.startswith("x DailySales run bad failed"))
+    assert said.lines[at + 1].startswith("  longest: extract TIME > audit TIME > validate TIME   (")

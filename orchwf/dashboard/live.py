@@ -6,21 +6,25 @@ often the longer nothing happens. Of a run that has ended nothing is asked.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from sse_starlette.sse import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .search import find_runs, parse_search
+from ..errors import RunNotFoundError, StoreError
+from ..ports import RunRecord
+from .search import PAGE, find_runs, parse_search
 from .site import Site
 
 SHORTEST, LONGEST = 0.5, 10.0
 """Seconds between two looks: while something happens, and after nothing has for long."""
 _PING = 30
 
-Look = Callable[[], Awaitable[object]]
-"""What is seen now: two values that are equal say that nothing has changed; None that nothing ever will."""
+Look = Callable[[], Awaitable[str | None]]
+"""A mark of what is seen now: the same one says that nothing has changed; None that nothing ever will."""
 
 
 async def tell(site: Site, request: Request) -> Response:
@@ -30,28 +34,44 @@ async def tell(site: Site, request: Request) -> Response:
         look = run_look(site, query.get("id", ""))
     else:
         look = listing_look(site, query.get("q", ""))
-    return EventSourceResponse(_events(site, look), ping=_PING)
+    return EventSourceResponse(_events(site, look, query.get("seen", "")), ping=_PING)
 
 
-async def _events(site: Site, look: Look) -> AsyncIterator[dict[str, str]]:
-    async for what in changes(site, look):
-        yield {"event": what, "data": "1"}
+async def _events(site: Site, look: Look, seen: str) -> AsyncIterator[dict[str, str]]:
+    # Without the store nothing can be told, and the browser asks again after a while.
+    with suppress(StoreError):
+        async for what in changes(site, look, seen):
+            yield {"event": what, "data": "1"}
+
+
+def mark_of_run(record: RunRecord, seq: int) -> str:
+    """What tells whether a run is as it was: the number of its last event, and who executes it."""
+    return _mark((seq, record.owner, record.has_lapsed))
+
+
+def mark_of_listing(records: Sequence[RunRecord]) -> str:
+    """What tells whether a listing is as it was."""
+    return _mark([(record.id, record.status, record.owner, record.has_lapsed) for record in records])
+
+
+def _mark(seen: object) -> str:
+    return f"{zlib.crc32(repr(seen).encode(errors='replace')):08x}"
 
 
 def run_look(site: Site, run_id: str) -> Look:
-    """Looks at a run: at its last event, and who executes it."""
-    seq = 0
+    """Looks at a run."""
 
-    async def look() -> object:
-        nonlocal seq
+    async def look() -> str | None:
         record = await site.store.get(run_id)
         if record is None:
             return None
-        # What is known need not be read again.
-        known = await site.history(run_id)
-        seq = known.seq
-        is_over = known.status.is_final and record.status.is_final
-        return None if is_over else (seq, record.owner, record.has_lapsed)
+        try:
+            # What is known of it need not be read again.
+            history = await site.history(run_id)
+        except RunNotFoundError:
+            # It was deleted meanwhile.
+            return None
+        return None if history.status.is_final and record.status.is_final else mark_of_run(record, history.seq)
 
     return look
 
@@ -59,28 +79,35 @@ def run_look(site: Site, run_id: str) -> Look:
 def listing_look(site: Site, text: str) -> Look:
     """Looks at the newest runs that are looked for."""
 
-    async def look() -> object:
+    async def look() -> str:
         search = parse_search(text, site.clock.now())
-        found = await find_runs(site.store, search, before=None, limit=50)
-        return tuple((record.id, record.status, record.owner, record.has_lapsed) for record in found.runs)
+        return mark_of_listing((await find_runs(site.store, search, before=None, limit=PAGE)).runs)
 
     return look
 
 
-async def changes(site: Site, look: Look) -> AsyncIterator[str]:
-    """`changed` after each change, and at last `over` if there will be none any more."""
-    seen, wait = await look(), SHORTEST
+async def changes(site: Site, look: Look, seen: str = "") -> AsyncIterator[str]:
+    """
+    `changed` after each change, and at last `over` if there will be none any more.
+
+    Args:
+        seen: The mark of what the page shows; empty for what there is now.
+    """
+    before, wait = await look(), SHORTEST
     told = asyncio.Event()
+    if seen and before not in (None, seen):
+        # It was while the page was on its way.
+        yield "changed"
     with site.waking(told.set):
         while not site.is_closing:
-            if seen is None:
+            if before is None:
                 yield "over"
                 return
             told.clear()
             await _rest(site, told, wait)
             now = await look()
-            if now != seen:
-                seen, wait = now, SHORTEST
+            if now != before:
+                before, wait = now, SHORTEST
                 yield "changed"
             else:
                 wait = min(LONGEST, wait * 1.5)

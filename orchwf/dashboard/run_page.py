@@ -23,6 +23,7 @@ from ..views import Found, is_interrupted, is_undoing, sleep_text, step_text
 from .drawer import drawer_of
 from .events_tab import events_of
 from .forms import Field, fields_of
+from .live import mark_of_run
 from .rendering import link
 from .site import Site, base_of
 from .timeline import critical_steps, timeline_of
@@ -73,7 +74,8 @@ async def show(site: Site, request: Request) -> Response:
         "counts": counts_text(count_steps(map(told_status, looked.steps.values()))),
         "sleeps": sleep_text(found.record, looked.now) if looked.at is None else "",
         "can": what_can_be_done(looked), "command": resume_command(found.record.id, _named(site)),
-        "undoes": is_undoing(report), "signals": _signals(site, looked) if looked.at is None else [],
+        "undoes": is_undoing(report), "seen": mark_of_run(found.record, found.history.seq),
+        "signals": _signals(site, looked) if looked.at is None else [],
         "drawer": await drawer_of(site, looked.found, looked.steps, step, looked.now) if step else None,
         "duration": report.duration, "at": _address(base_of(request), looked, tab),
     }  # fmt: skip

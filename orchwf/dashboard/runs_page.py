@@ -11,12 +11,12 @@ from ..core.state import RunStatus
 from ..core.wording import duration_text
 from ..ports import RunRecord
 from ..views import RunRow, interruption, run_row
+from .live import mark_of_listing
 from .looks import look_of
 from .rendering import link
-from .search import find_runs, parse_search
+from .search import PAGE, find_runs, parse_search
 from .site import Site
 
-_PAGE = 50
 _STRIP_HEIGHT = 40
 
 
@@ -38,11 +38,11 @@ async def show(site: Site, request: Request) -> Response:
     search = parse_search(query.get("q", ""), site.clock.now())
     before = query.get("before", "")
     cursor = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-    listing = await find_runs(site.store, search, before=cursor, limit=_PAGE)
+    listing = await find_runs(site.store, search, before=cursor, limit=PAGE)
     now = site.clock.now()
     return site.page(
         request, "runs.html", search=search, listing=listing, rows=rows_of(listing.runs, now),
-        bars=strip(listing.runs, now), before=cursor, statuses=list(RunStatus),
+        bars=strip(listing.runs, now), before=cursor, statuses=list(RunStatus), seen=mark_of_listing(listing.runs),
         is_chosen=lambda status: search.query.statuses == [status],
     )  # fmt: skip
 

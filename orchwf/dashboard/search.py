@@ -10,6 +10,9 @@ from ..core.suggestions import did_you_mean
 from ..ports import RunQuery, RunRecord, Store
 from ..views import past_instant
 
+PAGE = 50
+"""How many runs a page has."""
+
 MOST_READ = 2_000
 """How many runs are looked at for one page, where words are looked for that no index has."""
 

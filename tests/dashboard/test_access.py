@@ -248,7 +248,9 @@ async def test_without_a_token_nothing_can_be_changed(store: Store):
     assert (entered.status_code, answer.status_code) == (403, 403)
 
 
-@pytest.mark.parametrize("path", ["/", "/sign-in", "/static/dashboard.js", "/nowhere", "/run?id=nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/sign-in", "/static/dashboard.js", "/static/statuses.css", "/nowhere", "/run?id=nowhere"]
+)
 async def test_a_page_may_do_little(app: Dashboard, path: str):
     """Each answer says that no script, style or frame but our own files may be; pages are kept by nobody."""
     async with visitor(app) as browser:

@@ -9,7 +9,7 @@ from typing import Any
 import orchwf
 from orchwf import Orchestrator
 from orchwf.dashboard.access import checked_access
-from orchwf.dashboard.live import LONGEST, SHORTEST, changes, listing_look, run_look
+from orchwf.dashboard.live import LONGEST, SHORTEST, _events, changes, listing_look, run_look
 from orchwf.dashboard.site import Site
 from orchwf.ports import Hint, HintKind, RunQuery, RunRecord, Store
 from orchwf.stores.memory import MemoryStore
@@ -48,12 +48,12 @@ def site_of(store: Store, clock: FakeClock) -> Site:
 
 
 @asynccontextmanager
-async def watched(site: Site, look: Any) -> AsyncIterator[list[str]]:
+async def watched(site: Site, look: Any, seen: str = "") -> AsyncIterator[list[str]]:
     """What is told, while the block lasts."""
     told: list[str] = []
 
     async def watch() -> None:
-        async for what in changes(site, look):
+        async for what in changes(site, look, seen):
             told.append(what)  # noqa: PERF401 - they are wanted as they come
 
     task = asyncio.create_task(watch())
@@ -110,6 +110,50 @@ async def test_a_run_that_has_ended_asks_nothing():
 
     assert told == ["over"]
     assert store.asked == Counter()
+
+
+async def test_what_changed_on_the_way_is_told_at_once():
+    """What happened between the page and its stream is told as the stream begins."""
+    store, clock = Counting(), FakeClock()
+    async with Orchestrator(store, workflows=[Invoice]) as orchestrator:
+        await orchestrator.start(Invoice(), "A1")
+        site = site_of(store, clock)
+        look = run_look(site, "A1")
+        same, other = await look(), "00000000"
+        assert same is not None
+        async with watched(site, look, same) as unchanged, watched(site, look, other) as changed:
+            await settled()
+
+    assert (unchanged, changed) == ([], ["changed"])
+
+
+class Failing(Counting):
+    """Cannot be reached from its second look on."""
+
+    async def runs(self, query: RunQuery) -> list[RunRecord]:
+        found = await super().runs(query)
+        if self.asked["runs"] > 1:
+            raise orchwf.StoreError("it is away")
+        return found
+
+
+async def test_a_store_that_goes_away_ends_the_stream():
+    """Then the browser asks again; nothing is raised where nobody could catch it."""
+    clock = FakeClock()
+    site = site_of(Failing(), clock)
+    told: list[object] = []
+
+    async def watch() -> None:
+        async for event in _events(site, listing_look(site, ""), ""):
+            told.append(event)  # noqa: PERF401 - they are wanted as they come
+
+    task = asyncio.create_task(watch())
+    await settled()
+    await seconds(clock, 5)
+
+    assert (task.done(), told) == (True, [])
+    await task
+    await site.close()
 
 
 async def test_an_idle_page_asks_little():

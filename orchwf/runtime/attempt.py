@@ -607,7 +607,8 @@ class Attempt:
             text = self.host.codec.encode(value, self.node.returns)
         except EncodingError as error:
             return self._failed_for_good(error, f"the output of step {self.node.name!r} cannot be stored: {error}")
-        if len(text) > _BIG:
+        # Asked so, it costs no call for each step.
+        if text[_BIG:]:
             self._advise(len(text))
         return Returned(text), None
 

@@ -85,7 +85,7 @@ class Base:
 @workflow
 class Derived(Base):
     @step
-    def one(self) -> int:
+    def one(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return super().one() + 1
 
 

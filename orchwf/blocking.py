@@ -12,6 +12,7 @@ from .core.limits import Queue
 from .errors import OrchwfWarning, RunError
 from .orchestrator import Orchestrator
 from .ports import BlobStore, Executor, PayloadCodec, Store
+from .runtime.arguments import dag_of_instance
 from .runtime.result import RunResult
 from .runtime.showing import is_in_notebook, is_loop_running
 
@@ -60,6 +61,8 @@ def run(
         RunExistsError, EncodingError, UsageError, StoreError: it could not be started.
     """
 
+    # First: of what is wrong in any case there is nothing to be warned.
+    dag_of_instance(workflow)
     _warn_of_blocking()
 
     async def whole_run() -> RunResult[W]:

@@ -336,9 +336,8 @@ class Orchestrator:
         begins_at = None if not_before is None else checked_instant(not_before, self._clock.now())
         try:
             execution = await self._runs.start(
-                workflow, run_id, metadata, tags, not_before=begins_at, use_cache=use_cache,
-                only=[only] if isinstance(only, str) else only,
-            )  # fmt: skip
+                workflow, run_id, metadata, tags, not_before=begins_at, use_cache=use_cache, only=only
+            )
         except RunExistsError as error:
             if on_duplicate == "raise":
                 raise

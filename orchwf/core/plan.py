@@ -127,7 +127,8 @@ class Plan:
 
     def _looked_into(self, nodes: Sequence[Node]) -> frozenset[int]:
         asked = [self.index[name] for node in nodes if node.options.when is not None for name in condition_steps(node)]
-        loops = [number for number in self.several if nodes[number].options.until is not None]
+        # That a step is a loop, and by which key it knows its items, is said of one without its functions, too.
+        loops = [number for number, several in self.several.items() if several is Several.LOOP]
         # The items of a step are known one by one, unless their content says which is which.
         apart = [
             source

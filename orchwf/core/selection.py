@@ -16,7 +16,7 @@ LEFT_OUT = "only"
 _TAG = "tag:"
 
 
-def select(dag: Dag, texts: Iterable[str]) -> frozenset[str]:
+def select(dag: Dag, texts: str | Iterable[str]) -> frozenset[str]:
     """
     The names of the steps that are meant: `step`, `+step` (and all above), `step+` (and all below), `tag:x`, `+tag:x`.
 
@@ -25,7 +25,7 @@ def select(dag: Dag, texts: Iterable[str]) -> frozenset[str]:
         UsageError: no step has the tag.
     """
     found: set[str] = set()
-    for text in texts:
+    for text in [texts] if isinstance(texts, str) else texts:
         # A name may have a plus itself.
         is_name = text in dag.nodes
         core = text if is_name else text.removeprefix("+").removesuffix("+")

@@ -8,7 +8,7 @@ from ..core.state import RunStatus
 from ..runtime.failure import describe_error
 from ..runtime.result import RunResult
 from .report import CrashProblem, log_lines
-from .trials import Trial, awaited
+from .trials import Trial, called
 
 _LONGEST = 200
 
@@ -66,7 +66,7 @@ async def check_result(trial: Trial, check: Callable[[RunResult[Any]], object]) 
     if trial.result is None:
         return
     try:
-        verdict = await awaited(check(trial.result))
+        verdict = await called(check, trial.result)
     # Foreign code: an AssertionError most of the time; whatever it is, the check has not passed.
     except Exception as error:
         info = describe_error(error)

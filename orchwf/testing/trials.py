@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import warnings
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +12,7 @@ import attrs
 
 from ..core.events import Event, RunPaused, StepEvent, StepHeartbeat, StepStarted
 from ..core.limits import Queue
-from ..errors import RunEndedError
+from ..errors import OrchwfWarning, RunEndedError
 from ..ports import AroundRun, AroundStep, PayloadCodec, RunQuery, Store
 from ..runtime.handle import RunHandle
 from ..runtime.result import RunResult
@@ -128,7 +129,7 @@ class Crew(Generic[W]):
     async def trial(self, *fates: Fate) -> Trial:
         """A run whose first process has the first fate, and so on; the later ones do not die."""
         if self.reset is not None:
-            await awaited(self.reset())
+            await called(self.reset)
         trial, clock = Trial(), FakeClock(auto=True)
         store = MemoryStore() if self.codec is None else CodedStore(MemoryStore(), self.codec)
         is_over = False
@@ -215,8 +216,12 @@ class Crew(Generic[W]):
                     close(remains)
 
 
-async def awaited(value: object) -> object:
-    """The value, or what it gives if it can be awaited."""
+async def called(function: Callable[..., object], *arguments: object) -> object:
+    """What this function of the user returns, or gives if that can be awaited. `orchwf.run` may block in it."""
+    with warnings.catch_warnings():
+        # Between two trials nothing goes on here that could be blocked.
+        warnings.filterwarnings("ignore", r"\[blocked-loop\]", OrchwfWarning)
+        value = function(*arguments)
     return await value if inspect.isawaitable(value) else value
 
 

@@ -199,9 +199,9 @@ BUGS = (
         'ev.StepCompleted: {"output": JSON}', 'ev.StepCompleted: {"output": PLAIN}',
     ),
     Bug(
-        "a large value is put after what refers to it is stored", "stores/offloading.py",
-        "                await blobs.put(references[id(text)].key, data)",
-        "                self.late = asyncio.ensure_future(blobs.put(references[id(text)].key, data))",
+        "a large value is put after what refers to it is stored", "blobs/values.py",
+        "            await self._blobs.put(found.key, data)",
+        "            self.late = asyncio.ensure_future(self._blobs.put(found.key, data))",
     ),
     Bug(
         "a large value is deleted that something refers to", "stores/offloading.py",

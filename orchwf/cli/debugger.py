@@ -5,7 +5,7 @@ import inspect
 import pdb  # noqa: T100  It is what this is about.
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CodeType, FrameType, TracebackType
 
 from .exits import CommandError
@@ -41,17 +41,22 @@ def stopping_in(function: Callable[..., object]) -> Iterator[None]:
         raise CommandError("a debugger can stop only in what is written in Python; leave out --trace")
     debugger = _AtFirstLine(code)
     debugger.reset()
-    before = sys.gettrace()
-    sys.settrace(debugger.trace_dispatch)
-    try:
+    with _tracing_kept():
+        sys.settrace(debugger.trace_dispatch)
         yield
-    finally:
-        sys.settrace(before)
 
 
 def look_at(traceback: TracebackType | None) -> None:
     """Let a debugger show where something was raised, until whoever looks leaves it."""
-    try:
+    with _tracing_kept(), suppress(bdb.BdbQuit):
         pdb.post_mortem(traceback)
-    except bdb.BdbQuit:
-        return
+
+
+@contextmanager
+def _tracing_kept() -> Iterator[None]:
+    """After the block whoever traced this thread before does so again: a debugger that is left ends that."""
+    before = sys.gettrace()
+    try:
+        yield
+    finally:
+        sys.settrace(before)

@@ -186,6 +186,27 @@ def test_post_mortem(ran: Shell, monkeypatch: pytest.MonkeyPatch):
     assert "2000" in said.out
 
 
+@pytest.mark.parametrize(("step", "how"), [("parse[1]", "--pdb"), ("total", "--trace")])
+@pytest.mark.parametrize("left_by", ["c", "q"])
+def test_a_debugger_that_is_left_lets_others_trace(
+    ran: Shell, monkeypatch: pytest.MonkeyPatch, step: str, how: str, left_by: str
+):
+    """What measures coverage, or another debugger, sees what follows as it saw what came before."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{left_by}\n"))
+    before = sys.gettrace()
+
+    def trace(*_: object) -> None: ...
+
+    sys.settrace(trace)
+    try:
+        ran("step", "flow.py:Flow", step, "--from", "f1", how)
+        after = sys.gettrace()
+    finally:
+        sys.settrace(before)
+
+    assert trace is after
+
+
 @pytest.mark.parametrize("step", ["parse[0]", "total"])
 def test_trace(ran: Shell, monkeypatch: pytest.MonkeyPatch, step: str):
     """With --trace it stops at the first line of the body, be it a coroutine or not, and goes on."""

@@ -112,11 +112,8 @@ def log(dag: Dag, happened: Sequence[Happened]) -> list[Event]:
     return events
 
 
-def told(
-    flow: type, name: str, happened: Sequence[Happened], item: int | None = None,
-    **of_run: object,
-) -> Explanation:  # fmt: skip
-    """What is said of a step of a run to which that happened."""
+def known_of(flow: type, happened: Sequence[Happened], **of_run: object) -> Known:
+    """All that is known of a run to which that happened."""
     dag = dag_of(flow)
     events = log(dag, happened)
     history, standing = History("r1").extend(events), Standing("r1", Plan(dag))
@@ -128,8 +125,16 @@ def told(
     }  # fmt: skip
     run = RunRecord(**(fields | of_run))  # type: ignore[arg-type]
     report = RunResult(run, history, dag).report(store="")
-    known = Known(run=run, report=report, now=NOW, standing=standing, origin=history.origin)
-    record: StepRecord = report.steps[name]
+    return Known(run=run, report=report, now=NOW, standing=standing, origin=history.origin)
+
+
+def told(
+    flow: type, name: str, happened: Sequence[Happened], item: int | None = None,
+    **of_run: object,
+) -> Explanation:  # fmt: skip
+    """What is said of a step of a run to which that happened."""
+    known = known_of(flow, happened, **of_run)
+    record: StepRecord = known.report.steps[name]
     if item is not None:
         record = record.present[item]
     return explain(known, record)
@@ -358,6 +363,15 @@ def test_a_signal_that_has_not_come():
 
     assert said.startswith("waits for a signal, until ")
     assert said.endswith(", in 1 min 00 s")
+
+
+def test_how_to_send_what_is_waited_for():
+    """What to type is the way on."""
+    waits = of(ev.TimerSet, step="paid", due_at=NOW + 60, delay=69.0)
+
+    [way_on] = known_of(Waits, [waits]).report.way_on("paid")
+
+    assert "  Send paid:  orchwf send r1 paid JSON" == way_on.text
 
 
 def test_an_optional_step_that_failed():

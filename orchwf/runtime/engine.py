@@ -66,7 +66,7 @@ class Engine:
     Executes runs on one event loop, over one store.
 
     `max_concurrency` bounds the attempts in flight over all runs. `serve` has to run as a task; everything else is
-    called from the same loop. `reassure` is awaited between writing and doing: it lets go of the runs that were lost
+    called from the same loop. `reassure` is awaited between telling and doing: it lets go of the runs that were lost
     meanwhile. `executors` run the bodies of steps that name them. `middleware` stands around each body; with None plain
     bodies begin on their threads at once. `admission` bounds the attempts of steps with a queue or a mutex.
     """
@@ -187,7 +187,10 @@ class Engine:
                     outcomes = await self._write([self._append_of(written) for written in batch])
                     for written, trouble in zip(batch, outcomes, strict=True):
                         if trouble is None:
-                            written.execution.note_created()
+                            execution = written.execution
+                            execution.note_written(written.events, written.summary)
+                            tell(self._observers, execution.record, written.events)
+                    # Observers may have taken long, too.
                     await self.reassure()
                     self._finish(batch, outcomes)
                 # After the last of what runs was written nothing would wake us before the grace is over.
@@ -430,7 +433,7 @@ class Engine:
         for execution, trouble in zip(idle, outcomes, strict=True):
             self.let_go(execution, trouble)
 
-    # Telling and doing.
+    # Doing.
 
     def _finish(self, batch: Sequence[_Written], outcomes: Sequence[Exception | None]) -> None:
         for written, trouble in zip(batch, outcomes, strict=True):
@@ -442,15 +445,9 @@ class Engine:
                 self._do(written)
 
     def _do(self, written: _Written) -> None:
-        execution, events = written.execution, written.events
-        if written.summary is not None:
-            execution.record = execution.summarised(written.summary)
-        if events:
-            execution.written = events[-1].seq
-        execution.definition = None
-        tell(self._observers, execution.record, events)
+        execution = written.execution
         execution.note_changed()
-        self._obey(execution, events)
+        self._obey(execution, written.events)
         run = execution.machine.run
         if run.ending is not None or run.is_late or run.spared or run.rows:
             self._stop_unwanted(execution)

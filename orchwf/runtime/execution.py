@@ -5,7 +5,7 @@ import contextvars
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
@@ -152,9 +152,14 @@ class Execution:
         self.machine = Machine(self.record.id, self.plan, self.judge, due=self.due, settles=self.settles)
         self.codec = self.dag.codec
 
-    def note_created(self) -> None:
-        """The store has it, and whoever waits for that is told."""
+    def note_written(self, events: Sequence[Event], summary: Summary | None) -> None:
+        """The store has it with these events, and this summary unless that is as before; who waits for it is told."""
         self.is_new = False
+        self.definition = None
+        if summary is not None:
+            self.record = self.summarised(summary)
+        if events:
+            self.written = events[-1].seq
         self.decided.set()
 
     @property

@@ -21,6 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.slow)
+            # By far less than that on a machine that does nothing else.
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(params=[kind for kind in KINDS if kind != "memory"])

@@ -57,6 +57,7 @@ class Worker:
     """One process with an orchestrator; see `tests.processes.worker`."""
 
     def __init__(self, place: "Place", options: Mapping[str, object]) -> None:
+        self._store = place.store
         self._process = place.begin("tests.processes.worker", place.url, json.dumps(options))
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -108,9 +109,13 @@ class Worker:
         return dict(self.do("wait", run_id))
 
     def stop(self) -> None:
-        """Let it stand still, wherever it is."""
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitpid(self.pid, os.WUNTRACED)
+        """Let it stand still, wherever it is, but where others would have to wait for it: in the midst of a write."""
+        while True:
+            self._process.send_signal(signal.SIGSTOP)
+            os.waitpid(self.pid, os.WUNTRACED)
+            if self._store.can_be_written():
+                return
+            self.go_on()
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)

@@ -28,6 +28,10 @@ class Shared(Protocol):
         """What is wrong with it; `ok` if nothing is."""
         ...
 
+    def can_be_written(self) -> bool:
+        """Whether others can write; not if somebody stands still while it writes."""
+        ...
+
 
 class SharedFile:
     """A SQLite file."""
@@ -46,7 +50,19 @@ class SharedFile:
         with closing(sqlite3.connect(self.path)) as db:
             return str(db.execute("PRAGMA integrity_check").fetchone()[0])
 
+    def can_be_written(self) -> bool:
+        with closing(sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+        return True
 
+
+_PATIENCE = 2.0
+"""For how long somebody may write who does not stand still, in seconds."""
+
+_LOCK = "DO $$BEGIN LOCK TABLE runs, log, owners IN SHARE ROW EXCLUSIVE MODE; END$$"
 _GROWN = """
     SELECT runs.id, seq, at, kind, step, attempt, item, data
     FROM unnest(%s::text[], %s::bigint[]) AS known (id, after)
@@ -83,6 +99,15 @@ class SharedSchema:
 
     def integrity(self) -> str:
         return "; ".join(text for (text,) in self._ask(*_BY_NO_INDEX, (_AMISS, []))) or "ok"
+
+    def can_be_written(self) -> bool:
+        import psycopg  # As below.
+
+        try:
+            self._ask((f"SET lock_timeout = {1000 * _PATIENCE:.0f}", []), (_LOCK, []), ("SELECT 1", []))
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
 
     def _ask(self, *questions: tuple[str, list[Any]]) -> list[tuple[Any, ...]]:
         """What the last one gives."""

@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import attrs
 import pytest
 
 from orchwf import Orchestrator, RunInterruptedError, RunStatus, UsageError, make_workflow, step
+from orchwf.core.events import Event
 from orchwf.errors import NotResumableError, RunExistsError
-from orchwf.ports import Append, Message, Taken, Wanted
+from orchwf.ports import Append, Message, RunRecord, Taken, Wanted
 from orchwf.runtime.keeper import Look
 from orchwf.stores import MemoryStore
 from orchwf.testing import FakeClock, Recorder
-from tests.runtime.flows import Gate, kinds_of
+from tests.runtime.flows import Gate, kinds_of, until
 
 Meanwhile = Callable[[], Awaitable[object]]
 
@@ -212,6 +214,46 @@ async def test_a_run_that_ends_while_the_lease_runs_out_is_not_lost():
 
     assert RunStatus.COMPLETED is result.status
     assert "run.completed" == recorder.events[-1].kind
+
+
+async def test_a_run_that_is_taken_up_while_observers_are_told_is_let_go():
+    """Somebody else runs the step whose start was told: an observer may take longer than the lease."""
+    ran: list[str] = []
+
+    async def one() -> None:
+        ran.append("one")
+
+    class Waking(FakeClock):
+        """The clock of a machine that is busy elsewhere: no timer has fired yet."""
+
+        passed = 0.0
+
+        def now(self) -> float:
+            return super().now() + self.passed
+
+    clock = Waking()
+
+    class TakenStore(MemoryStore):
+        """A store of which somebody else has taken the run, once the lease ran out."""
+
+        async def get(self, run_id: str) -> RunRecord | None:
+            record = await super().get(run_id)
+            return attrs.evolve(record, owner="somebody else") if record is not None and clock.passed else record
+
+    class Slow:
+        """An observer that takes very long, once."""
+
+        def told(self, run: RunRecord, events: Sequence[Event]) -> None:
+            if any(event.kind == "step.started" for event in events):
+                clock.passed = 3600.0
+
+    async with Orchestrator(TakenStore(), clock=clock, observers=[Slow()]) as orchestrator:
+        run = await orchestrator.start(make_workflow("One", {"one": step(one)})(), run_id="r")
+        async with asyncio.timeout(10):
+            await until(lambda: "r" not in orchestrator._runs.engine.executions)
+
+    assert ["run.started", "step.started one"] == await kinds_of(run)
+    assert [] == ran
 
 
 async def test_a_run_that_is_taken_up_while_one_of_its_id_is_started_here():

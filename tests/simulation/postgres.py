@@ -83,6 +83,9 @@ class InlineConnections:
     ) -> T:
         return await self._within("BEGIN", work)
 
+    def abandon(self) -> None:
+        """There is nothing that could not answer."""
+
     async def _within(self, begin: str, work: Callable[[Transaction], Awaitable[T]]) -> T:
         self._db.execute("SELECT set_config('simulated.now', %s, false)", [repr(self._now())])
         self._db.execute(begin.encode())

@@ -308,12 +308,17 @@ class World:
         leave, entered = asyncio.Event(), asyncio.Event()
 
         async def live() -> None:
-            with contextlib.suppress(OrchwfError):
+            try:
                 async with orchestrator:
                     entered.set()
                     if self.scheduled is not None:
                         await self.scheduled.say(orchestrator)
                     await leave.wait()
+            except OrchwfError:
+                # What a store does to it is not the end of the world.
+                pass
+            except Exception as error:
+                self.violations.append(f"process {line.name} ended with {error!r}")
 
         task = asyncio.create_task(live())
         process = Process(line, task, orchestrator, leave)

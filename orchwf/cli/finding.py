@@ -78,7 +78,7 @@ def found_document(found: Found, *, everything: bool = False) -> Document:
     unknown = list(dict.fromkeys(record.name for record in found.report().unknown))
     steps = list(found.result.steps.values())
     return result_document(
-        document_of(found.record), found.history, steps, unknown, path=found.path, everything=everything
+        document_of(found.record), found.history, steps, unknown, path=found.path(time.time()), everything=everything
     )
 
 

@@ -53,9 +53,6 @@ from .steps import item_lines as item_lines
 from .steps import step_line as step_line
 from .steps import step_text as step_text
 from .steps import steps_to_show as steps_to_show
-from .timeline import SlowPath as SlowPath
-from .timeline import Timeline as Timeline
-from .timeline import slow_path as slow_path
 from .typed import NO_VALUE as NO_VALUE
 from .typed import example as example
 from .typed import from_text as from_text

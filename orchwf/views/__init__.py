@@ -12,8 +12,6 @@ from .findings import all_runs as all_runs
 from .findings import findings_about_code as findings_about_code
 from .findings import findings_of as findings_of
 from .findings import why_not_undone as why_not_undone
-from .found import LAST as LAST
-from .found import LAST_FAILED as LAST_FAILED
 from .found import Found as Found
 from .found import read_run as read_run
 from .instants import clock_time as clock_time

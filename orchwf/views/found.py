@@ -7,6 +7,7 @@ import attrs
 
 from ..core.dag import Dag
 from ..core.history import History
+from ..core.names import LAST, LAST_FAILED
 from ..core.report import Report
 from ..core.state import RunStatus
 from ..core.timelines import SlowPath, period_of, slow_path
@@ -17,9 +18,6 @@ from ..runtime.result import RunResult
 from ..runtime.stored import stored_dag, stored_history
 from .owners import interruption, is_interrupted
 from .runs import sleep_text
-
-LAST, LAST_FAILED = "last", "last-failed"
-"""What stands for a run on the command line; one that is really called so cannot be named there."""
 
 
 @attrs.frozen

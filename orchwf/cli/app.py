@@ -126,11 +126,10 @@ def run(
     chosen = planning.chosen(dag_of(workflow), only or [], until)
     if dry_run:
         return planning.tell_plan(output, dag_of(workflow), chosen)
-    if detach and chosen is not None:
-        raise CommandError("a worker runs all steps of a run: leave out --only and --until, or --detach")
     if detach:
         work = leave_to_worker(
             output, common.place, instance, target=target, run_id=run_id, tags=labels, use_cache=not no_cache,
+            only=None if chosen is None else sorted(chosen),
         )  # fmt: skip
         return options.run_async(work)
     return run_in_time(

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from .core.limits import Queue
 from .errors import OrchwfWarning, RunError
@@ -35,6 +35,8 @@ def run(
     queues: Sequence[Queue] = (),
     executors: Mapping[str, Executor] | None = None,
     use_cache: bool = True,
+    on_duplicate: Literal["raise", "attach"] = "raise",
+    only: Sequence[str] | None = None,
 ) -> RunResult[W]:
     """
     Run a workflow, and wait for it.
@@ -53,12 +55,12 @@ def run(
         blobs: With a URL: where large values are kept; see `open_store`.
         queues: The queues that its steps name.
         executors: As of `Orchestrator`.
-        use_cache: As of `Orchestrator.start`.
+        use_cache, on_duplicate, only: As of `Orchestrator.start`.
 
     Raises:
         RunFailed: it failed; `__cause__` is what the step raised, or an `ExceptionGroup` of all.
         RunCancelled: it was cancelled.
-        RunExistsError, EncodingError, UsageError, StoreError: it could not be started.
+        RunExistsError, EncodingError, UnknownStepError, UsageError, StoreError: it could not be started.
     """
 
     # First: of what is wrong in any case there is nothing to be warned.
@@ -70,7 +72,9 @@ def run(
             store, grace=_GRACE, codec=codec, blobs=blobs, queues=queues, executors=executors
         )  # fmt: skip
         async with orchestrator:
-            return await orchestrator.run(workflow, run_id, metadata=metadata, tags=tags, use_cache=use_cache)
+            return await orchestrator.run(
+                workflow, run_id, metadata, tags, on_duplicate, use_cache=use_cache, only=only
+            )
 
     try:
         return blocking(whole_run())

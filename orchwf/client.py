@@ -7,8 +7,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
+from .core.dag import Dag
+from .core.events import StepSkipped
 from .core.options import Duration
 from .core.outcome import Begun
+from .core.selection import skipped_by
 from .core.state import RunStatus
 from .errors import RunExistsError, UsageError
 from .ports import PayloadCodec, Store
@@ -110,6 +113,7 @@ class Client:
         on_duplicate: Literal["raise", "attach"] = "raise",
         not_before: Duration | datetime | None = None,
         use_cache: bool = True,
+        only: Sequence[str] | None = None,
     ) -> RunHandle[Any]: ...
     @overload
     async def start(
@@ -122,6 +126,7 @@ class Client:
         on_duplicate: Literal["raise", "attach"] = "raise",
         not_before: Duration | datetime | None = None,
         use_cache: bool = True,
+        only: Sequence[str] | None = None,
     ) -> RunHandle[W]: ...
     async def start(
         self,
@@ -134,6 +139,7 @@ class Client:
         on_duplicate: Literal["raise", "attach"] = "raise",
         not_before: Duration | datetime | None = None,
         use_cache: bool = True,
+        only: Sequence[str] | None = None,
     ) -> RunHandle[Any]:
         """
         Start a run; it is durable when this returns, and whoever serves its workflow takes it up.
@@ -142,22 +148,28 @@ class Client:
             workflow: An instance, with its inputs; or the name of a workflow that somebody has served on this store.
             inputs: With a name: name of an input -> its value. Which there are, and which have to be given, is checked
                 here; the rest by whoever executes the run, and an input that does not fit fails it.
-            run_id, metadata, tags, on_duplicate, not_before, use_cache: As of `Orchestrator.start`.
+            run_id, metadata, tags, on_duplicate, not_before, use_cache, only: As of `Orchestrator.start`.
 
         Raises:
             UnpublishedWorkflowError: nobody has served a workflow of this name.
             InputError: the inputs are not those of the workflow.
             RunExistsError: there is a run of this id.
             EncodingError: an input cannot be stored.
+            UnknownStepError: `only` names a step that there is not.
             UsageError: something given makes no sense.
         """
         ledger = self._ledger
         check_on_duplicate(on_duplicate)
-        definition, own_tags, encoded = await self._prepared(workflow, inputs)
         now = ledger.clock.now()
         begins_at = None if not_before is None else checked_instant(not_before, now)
+        definition, own_tags, encoded = await self._prepared(workflow, inputs)
+        skipped: Sequence[StepSkipped] = ()
+        if only is not None:
+            dag = definition if isinstance(definition, Dag) else await definition.dag()
+            skipped = skipped_by(dag, only, begins_later=begins_at is not None)
         begun = Begun(
             definition.name, definition.version, definition.fingerprint, encoded, use_cache=use_cache,
+            reused=skipped,
             not_before=begins_at if begins_at is not None and begins_at > now else None,
         )  # fmt: skip
         run_id, labels = checked_run_id(run_id), dict.fromkeys(own_tags, "") | checked_tags(tags)

@@ -1,7 +1,6 @@
 """How workflows are written: `@step`, `@workflow`, `make_workflow`."""
 
 import sys
-import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unpack, dataclass_transform, overload
 
@@ -184,19 +183,19 @@ def workflow(cls: Any = None, /, **options: Any) -> Any:
         DefinitionError: with everything that is wrong with the class.
     """
     if cls is not None:
-        return _compiled(cls, options, sys._getframe(1))
+        return _compiled(compile_class, cls, options, sys._getframe(1))
 
     def decorate(cls: type[Any]) -> type[Any]:
-        return _compiled(cls, options, sys._getframe(1))
+        return _compiled(compile_class, cls, options, sys._getframe(1))
 
     return decorate
 
 
-def _compiled(cls: Any, options: Mapping[str, object], frame: types.FrameType) -> type[Any]:
+def _compiled(compiling: Callable[P, type[Any]], *args: P.args, **kwargs: P.kwargs) -> type[Any]:
     try:
-        return compile_class(cls, options, frame)
+        return compiling(*args, **kwargs)
     except DefinitionError as error:
-        # What lies between the class and the problem is ours, and tells nobody anything: the problems name the places.
+        # What lies between a definition and its problem is ours, and tells nobody anything: problems name the places.
         raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
 
@@ -221,7 +220,9 @@ def make_workflow(
         DefinitionError: with everything that is wrong.
     """
     declared = {} if inputs is None else inputs
-    return compile_functions(name, steps, declared, {"version": version, **options}, sys._getframe(1))
+    return _compiled(
+        compile_functions, name, steps, declared, {"version": version, **options}, sys._getframe(1)
+    )  # fmt: skip
 
 
 def compile_workflow(workflow: type) -> Dag:

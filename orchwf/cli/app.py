@@ -1,23 +1,20 @@
-"""The commands: what they take, and what their help says."""
+"""
+The commands: what they take, and what their help says.
 
-import asyncio
+What a command does is imported when it is called: help, completion and a word that is wrong need none of it.
+"""
+
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from .. import __version__
-from ..core.dag import dag_of
-from ..views import LAST_FAILED
-from . import ask, draw, examine, execute, options, planning
-from .answers import Given
+from ..core.names import LAST_FAILED
+from . import options
 from .common import DEFAULTS, Common
 from .copy_command import copy
-from .detach import detach as leave_to_worker
 from .exits import CommandError
-from .inputs import make_instance
-from .leaving import run_in_time
-from .loading import load, load_one, parse_target
 from .look_commands import add_to as add_look_commands
 from .schedule_commands import add_to as add_schedule_commands
 from .send_command import send
@@ -56,6 +53,8 @@ def check(*targets: options.Target, common: Common = DEFAULTS) -> int:
     """
     if not targets:
         raise CommandError("name at least one workflow: orchwf check file.py")
+    from . import draw
+
     return draw.check(common.output, targets)
 
 
@@ -65,7 +64,8 @@ def graph(
     /,
     *,
     format: Annotated[  # noqa: A002  As the option is called.
-        draw.Format | None, Parameter(name=["--format", "-f"], help="Otherwise what the suffix of FILE says, or text.")
+        options.Format | None,
+        Parameter(name=["--format", "-f"], help="Otherwise what the suffix of FILE says, or text."),
     ] = None,
     file: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Write to this file.")] = None,
     common: Common = DEFAULTS,
@@ -76,6 +76,8 @@ def graph(
     orchwf graph flow.py
     orchwf graph last -o run.svg
     """
+    from . import draw
+
     return draw.graph(common.output, common.place, target_or_run, form=format, file=file)
 
 
@@ -107,6 +109,13 @@ def run(
 
     With --json it prints an event a line, and the whole run as the last line.
     """
+    from ..core.dag import dag_of
+    from . import execute, planning
+    from .detach import detach as leave_to_worker
+    from .inputs import make_instance
+    from .leaving import run_in_time
+    from .loading import load_one, parse_target
+
     output = common.output
     loaded = load_one(parse_target(target))
     for warning in loaded.warnings:
@@ -117,13 +126,12 @@ def run(
     chosen = planning.chosen(dag_of(workflow), only or [], until)
     if dry_run:
         return planning.tell_plan(output, dag_of(workflow), chosen)
-    if detach and chosen is not None:
-        raise CommandError("a worker runs all steps of a run: leave out --only and --until, or --detach")
     if detach:
         work = leave_to_worker(
-            output, common.place, instance, target=target, run_id=run_id, tags=labels, use_cache=not no_cache
-        )
-        return asyncio.run(work)
+            output, common.place, instance, target=target, run_id=run_id, tags=labels, use_cache=not no_cache,
+            only=None if chosen is None else sorted(chosen),
+        )  # fmt: skip
+        return options.run_async(work)
     return run_in_time(
         lambda deadline: execute.run(
             stage(deadline), instance, run_id=run_id, tags=labels, use_cache=not no_cache, only=chosen
@@ -158,6 +166,10 @@ def resume(
     left, or that run at most once and were in flight when their process died.
     Of a run that could not be undone, only that is tried again.
     """
+    from . import execute
+    from .answers import Given
+    from .leaving import run_in_time
+
     given, stage = Given(rerun=rerun or [], skip=skip or [], values=value or []), options.stage_for(common, jobs)
     return run_in_time(lambda deadline: execute.resume(stage(deadline), run, target=target, given=given, adopt=adopt))
 
@@ -184,6 +196,9 @@ def fork(
     Kept is what completed or was skipped, but for this step and all that needs
     it; with other inputs, only what this step needs. What was undone runs again.
     """
+    from . import execute
+    from .leaving import run_in_time
+
     stage = options.stage_for(common, jobs)
     return run_in_time(
         lambda deadline: execute.fork(
@@ -213,6 +228,9 @@ def cancel(
     A paused or interrupted run is taken up here for that; with --terminate its
     code is not needed.
     """
+    from . import ask
+    from .leaving import run_in_time
+
     stage = options.stage_for(common, None)
     return run_in_time(
         lambda deadline: ask.cancel(stage(deadline), run, reason=reason, terminate=terminate, target=target)
@@ -233,6 +251,9 @@ def pause(
     orchwf pause 7f3a --reason "the bank is closed"
     orchwf resume 7f3a
     """
+    from . import ask
+    from .leaving import run_in_time
+
     stage = options.stage_for(common, None)
     return run_in_time(lambda deadline: ask.pause(stage(deadline), run, reason=reason))
 
@@ -258,11 +279,14 @@ def doctor(
     With --app also: which unfinished runs the code cannot go on with as it is
     now, and why.
     """
+    from . import examine
+    from .loading import load, parse_target
+
     loaded = [load(parse_target(text)) for text in app or []]
     for warning in [warning for each in loaded for warning in each.warnings]:
         common.output.warn(warning)
     apps = [workflow for each in loaded for workflow in each.workflows] if app else None
-    return asyncio.run(examine.doctor(common.output, common.place, apps))
+    return options.run_async(examine.doctor(common.output, common.place, apps))
 
 
 add_schedule_commands(app)

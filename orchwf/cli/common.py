@@ -1,14 +1,14 @@
 """The options that every command takes."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 from cyclopts import Group, Parameter
 
-from ..stores import default_store
-from ..stores.urls import without_password
 from .output import Output
-from .places import Place
+
+if TYPE_CHECKING:
+    from .places import Place
 
 _EVERYWHERE = Group("Everywhere", sort_key=10)
 
@@ -39,8 +39,12 @@ class Common:
         return Output(json=self.json, quiet=self.quiet, verbose=self.verbose, color=not self.no_color)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> "Place":
         """The store that these options name."""
+        from ..stores import default_store  # Help is shown without any store.
+        from ..stores.urls import without_password
+        from .places import Place
+
         return Place(url=self.store or default_store(), named=without_password(self.store or ""))
 
 

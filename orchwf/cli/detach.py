@@ -1,6 +1,6 @@
 """`run --detach`: starts a run that a worker executes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..client import Client
 from ..core.lines import Line
@@ -22,13 +22,14 @@ async def detach(
     run_id: str | None,
     tags: Mapping[str, str],
     use_cache: bool,
+    only: Sequence[str] | None,
 ) -> int:
     """Start a run, tell its id, and leave it to whoever serves its workflow."""
     if place.url.startswith("memory:"):
         raise CommandError("--detach takes a store that a worker can reach, such as --store sqlite:///orchwf.db")
     async with opened(place.url, must_exist=False) as store, Client(store) as client:
         with naming_the_way_on(place):
-            run = await client.start(workflow, run_id=new_run_id(run_id), tags=tags, use_cache=use_cache)
+            run = await client.start(workflow, run_id=new_run_id(run_id), tags=tags, use_cache=use_cache, only=only)
         record = await find_run(store, run.id)
     if output.json:
         output.document(document_of(record))

@@ -21,11 +21,12 @@ from ..core.history import History, StepRecord
 from ..core.progress import tally_of
 from ..core.rows import ITEMS
 from ..core.schedules import Phase, ScheduleRecord
+from ..core.timelines import SlowPath
 from ..errors import Problem
 from ..moving import CopyReport
 from ..ports import RunRecord
 from ..runtime.stored import stored_json
-from ..views import SlowPath, TimeRow, iso_time
+from ..views import TimeRow, iso_time
 
 Document = dict[str, object]
 """What becomes a JSON object."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from .. import drawing
 from ..core.dag import Dag, dag_of
@@ -18,10 +18,10 @@ from .documents import Document, dag_document, problem_document
 from .exits import CommandError, Exit
 from .finding import find_run
 from .loading import Loaded, is_target, load, load_one, parse_target, shown_path
+from .options import Format
 from .output import Output
 from .places import Place, opened
 
-Format = Literal["text", "svg", "mermaid", "dot", "html"]
 _SUFFIXES: dict[str, Format] = {
     ".txt": "text", ".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot",
     ".html": "html", ".htm": "html",

@@ -13,6 +13,7 @@ from ..core.adoption import kept_by_fork
 from ..core.dag import dag_of
 from ..core.events import StepCompleted, StepFailed
 from ..core.lines import Line
+from ..core.names import LAST, LAST_FAILED
 from ..core.state import RunStatus, StepStatus
 from ..core.wording import age_text
 from ..errors import (
@@ -28,7 +29,7 @@ from ..ports import Store
 from ..runtime.arguments import checked_run_id
 from ..runtime.handle import RunHandle
 from ..runtime.interrupts import Interrupt, listening
-from ..views import LAST, LAST_FAILED, Found, fork_lines, is_asleep, owner_label, read_run, sleep_text
+from ..views import Found, fork_lines, is_asleep, owner_label, read_run, sleep_text
 from .answers import Given
 from .beginnings import resumed
 from .classes import workflow_of

@@ -1,8 +1,8 @@
 """How a command ends: its exit code, and what is said where it could not do its work."""
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from ..core.events import ErrorInfo
 from ..core.state import RunStatus
 from ..errors import (
     DefinitionError,
@@ -17,7 +17,11 @@ from ..errors import (
     StoreError,
     UnknownStepError,
 )
-from ..runtime.result import RunResult
+
+if TYPE_CHECKING:
+    # Every command may fail, but not every one has a result.
+    from ..core.events import ErrorInfo
+    from ..runtime.result import RunResult
 
 
 class Exit(IntEnum):
@@ -80,5 +84,5 @@ def exit_of(result: "RunResult[object]") -> Exit:
     return Exit.TIMED_OUT if all(map(_is_timeout, errors)) else Exit.FAILED
 
 
-def _is_timeout(error: ErrorInfo | None) -> bool:
+def _is_timeout(error: "ErrorInfo | None") -> bool:
     return error is not None and error.type_name.rpartition(".")[2] == StepTimeoutError.__name__

@@ -6,10 +6,11 @@ import time
 import attrs
 
 from ..core.history import StepRecord
+from ..core.names import LAST, LAST_FAILED
 from ..core.state import RunStatus
 from ..core.suggestions import did_you_mean
 from ..ports import RunQuery, RunRecord, Store
-from ..views import LAST, LAST_FAILED, Found, interruption, interruption_kind, is_interrupted, owner_label, run_row
+from ..views import Found, interruption, interruption_kind, is_interrupted, owner_label, run_row
 from .documents import Document, result_document, run_document
 from .exits import CommandError, Exit
 
@@ -78,7 +79,7 @@ def found_document(found: Found, *, everything: bool = False) -> Document:
     unknown = list(dict.fromkeys(record.name for record in found.report().unknown))
     steps = list(found.result.steps.values())
     return result_document(
-        document_of(found.record), found.history, steps, unknown, path=found.path, everything=everything
+        document_of(found.record), found.history, steps, unknown, path=found.path(time.time()), everything=everything
     )
 
 

@@ -152,7 +152,7 @@ async def show(
         return Exit.DONE
     output.lines(found.report(store=place.named, verbose=output.verbose).lines())
     if as_ == "timeline":
-        output.lines([Line(""), *found.timeline(output.width).lines(everything=everything)])
+        output.lines([Line(""), *_timeline(found, output, everything=everything)])
     elif as_ == "graph" and found.dag is not None:
         picture = run_picture(found.dag, found.result.steps)
         output.lines([Line(""), *map(Line, to_text(picture, encoding=output.encoding).rstrip().splitlines())])
@@ -161,6 +161,16 @@ async def show(
     if not output.quiet:
         output.lines([Line(""), *_facts(found)])
     return Exit.DONE
+
+
+def _timeline(found: Found, output: Output, *, everything: bool) -> list[Line]:
+    """The steps over time, a line each; of many that are alike one, unless there is to be `everything`."""
+    drawn = found.timeline(time.time())
+    if not any(lane.spans for lane in drawn.lanes):
+        return [Line("  no step has begun", weight="faint")]
+    rows = drawn.rows(encoding=output.encoding, width=output.width, everything=everything)
+    lines = [Line(text, status, "" if status else "faint") for text, status in rows]
+    return lines if everything or not drawn.is_large else [*lines, Line("each step by itself: --all", weight="faint")]
 
 
 def _steps(found: Found, limit: int | None) -> list[Line]:

@@ -1,13 +1,12 @@
 """The commands that only look at runs: what they take, and what their help says."""
 
-import asyncio
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from ..core.names import LAST
 from ..core.state import RunStatus
-from ..views import LAST
-from . import look, options, watching
+from . import options
 from .common import DEFAULTS, Common
 from .exits import Exit
 
@@ -38,11 +37,13 @@ def runs(
     orchwf runs --workflow Sales --tag team=eu
     orchwf runs --status running --watch
     """
+    from . import look, watching
+
     wanted = look.Wanted(statuses=status or [], workflow=workflow, tags=options.labels(tag), since=since, limit=limit)
     if not watch:
-        return asyncio.run(look.runs(common.output, common.place, wanted))
+        return options.run_async(look.runs(common.output, common.place, wanted))
     try:
-        return asyncio.run(watching.watch(common.output, common.place, wanted))
+        return options.run_async(watching.watch(common.output, common.place, wanted))
     except KeyboardInterrupt:
         # It is how one leaves it.
         return Exit.DONE
@@ -69,8 +70,10 @@ def show(
     orchwf show 7f3a --output report
     orchwf show last --timeline
     """
+    from . import look
+
     as_: look.Form = "timeline" if timeline else "graph" if graph else "steps"
-    return asyncio.run(look.show(common.output, common.place, run, step=output, as_=as_, everything=all))
+    return options.run_async(look.show(common.output, common.place, run, step=output, as_=as_, everything=all))
 
 
 def events(
@@ -89,6 +92,8 @@ def events(
     orchwf events last --step validate --attempt 2
     orchwf events 7f3a --follow --json
     """
-    return asyncio.run(
+    from . import look
+
+    return options.run_async(
         look.events(common.output, common.place, run, step=step, attempt=attempt, since=since, follow=follow)
     )

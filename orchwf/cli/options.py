@@ -1,15 +1,20 @@
 """The options that several commands take, and what is made of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from . import execute
 from .common import Common
 from .exits import CommandError
-from .leaving import Deadline
+
+if TYPE_CHECKING:
+    from . import execute
+    from .leaving import Deadline
+
+Format = Literal["text", "svg", "mermaid", "dot", "html"]
+"""As what a graph is drawn."""
 
 Target = Annotated[str, Parameter(help="The workflow: file.py, file.py:Class or package.module:Class.")]
 Step = Parameter(name="--step", help="Only what happened to this step.")
@@ -33,7 +38,14 @@ DryRun = Parameter(name="--dry-run", negative="", help="Tell what would run, and
 Class = Parameter(name="--target", help="Where the workflow is now, if its file was moved.")
 
 
-def stage_for(common: Common, jobs: int | None) -> Callable[[Deadline], execute.Stage]:
+def run_async(work: Coroutine[Any, Any, int]) -> int:
+    """What this coroutine returns."""
+    import asyncio  # As a store, it is wanted by what runs, not by help.
+
+    return asyncio.run(work)
+
+
+def stage_for(common: Common, jobs: int | None) -> "Callable[[Deadline], execute.Stage]":
     """
     What makes the stage of a command, once the time is watched that it may take to end.
 
@@ -42,6 +54,8 @@ def stage_for(common: Common, jobs: int | None) -> Callable[[Deadline], execute.
     """
     if jobs is not None and jobs < 1:
         raise CommandError(f"--jobs takes a number of at least 1, not {jobs}")
+    from . import execute
+
     return partial(execute.Stage, common.output, common.place, jobs=jobs)
 
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO, TextIOWrapper
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -15,7 +15,9 @@ from rich.text import Text
 from ..core.lines import STOPPED, Line
 from ..core.state import RunStatus, StepStatus
 from ..labels import cells, visible
-from .documents import Document
+
+if TYPE_CHECKING:
+    from .documents import Document
 
 _COLOURS: dict[str, str] = {
     StepStatus.COMPLETED: "green",
@@ -104,7 +106,7 @@ class Output:
         """Print text as it is."""
         self._print(self.console, Text(text))
 
-    def document(self, document: Document, *, indent: int | None = 2) -> None:
+    def document(self, document: "Document", *, indent: int | None = 2) -> None:
         """Print a JSON document; on one line without `indent`."""
         # Escaped, it is the same for every reader, and no name in it can move the cursor of a terminal.
         self._print(self.console, Text(json.dumps(document, indent=indent, default=str)))

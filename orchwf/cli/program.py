@@ -8,9 +8,7 @@ from cyclopts import CycloptsError, UnusedCliTokensError
 
 from ..errors import OrchwfError
 from .app import app
-from .documents import problem_document
 from .exits import CommandError, Exit, as_command_error
-from .leaving import leave_threads_behind
 from .output import Output
 
 _FLAGS = frozenset({"--json", "--no-color", "--quiet", "-q", "--verbose", "-v"})
@@ -64,6 +62,8 @@ def _usage(error: CycloptsError, tokens: Sequence[str]) -> str:
 
 def _fail(output: Output, error: CommandError) -> int:
     if output.json:
+        from .documents import problem_document
+
         problems = [problem_document(problem) for problem in error.problems]
         told = {"exit_code": int(error.code), "message": error.message, "problems": problems}
         output.document({"error": told})
@@ -75,5 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """The program `orchwf`: the words are those of its command line. Returns the exit code."""
     code = int(call(list(sys.argv[1:] if words is None else words)))
     if words is None and code in (Exit.INTERRUPTED, Exit.TERMINATED):
+        from .leaving import leave_threads_behind
+
         leave_threads_behind(code)
     return code

@@ -1,14 +1,11 @@
 """The commands about schedules: what they take, and what their help says."""
 
-import asyncio
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from . import options, schedules
-from .backfill import backfill as execute_backfill
+from . import options
 from .common import DEFAULTS, Common
-from .leaving import run_in_time
 
 Name = Annotated[str, Parameter(help="Which schedule.")]
 
@@ -31,7 +28,9 @@ def list_schedules(*, common: Common = DEFAULTS) -> int:
 
     Their runs are begun by processes that serve the workflow: orchwf worker flow.py
     """
-    return asyncio.run(schedules.listed(common.output, common.place))
+    from . import schedules
+
+    return options.run_async(schedules.listed(common.output, common.place))
 
 
 @schedules_app.command(sort_key=1)
@@ -64,35 +63,45 @@ def add(
     orchwf schedules add flow.py --cron "0 6 * * MON-FRI" --tz Europe/Berlin
     orchwf schedules add flow.py:Sales --cron @hourly -i shop=eu --name sales-eu --overlap queue --catchup 1d
     """
+    from . import schedules
+
     work = schedules.add(
         common.output, common.place, target, pairs=input or [], file=inputs, cron=cron, tz=tz, overlap=overlap,
         catchup=catchup, jitter=jitter, name=name, replace=replace,
     )  # fmt: skip
-    return asyncio.run(work)
+    return options.run_async(work)
 
 
 @schedules_app.command(sort_key=2)
 def pause(name: Name, /, *, common: Common = DEFAULTS) -> int:
     """Begin nothing by the clock until the schedule is resumed; times that come meanwhile are not made up for."""
-    return asyncio.run(schedules.pause(common.output, common.place, name))
+    from . import schedules
+
+    return options.run_async(schedules.pause(common.output, common.place, name))
 
 
 @schedules_app.command(sort_key=3)
 def resume(name: Name, /, *, common: Common = DEFAULTS) -> int:
     """Go on with the first time that is to come."""
-    return asyncio.run(schedules.resume(common.output, common.place, name))
+    from . import schedules
+
+    return options.run_async(schedules.resume(common.output, common.place, name))
 
 
 @schedules_app.command(sort_key=4)
 def trigger(name: Name, /, *, common: Common = DEFAULTS) -> int:
     """Ask for a run at once, of whoever serves the schedule; its times stay as they are."""
-    return asyncio.run(schedules.trigger(common.output, common.place, name))
+    from . import schedules
+
+    return options.run_async(schedules.trigger(common.output, common.place, name))
 
 
 @schedules_app.command(sort_key=5)
 def remove(name: Name, /, *, common: Common = DEFAULTS) -> int:
     """Delete a schedule; its runs stay."""
-    return asyncio.run(schedules.remove(common.output, common.place, name))
+    from . import schedules
+
+    return options.run_async(schedules.remove(common.output, common.place, name))
 
 
 @schedules_app.command(name="next", sort_key=6)
@@ -104,7 +113,9 @@ def upcoming(
     common: Common = DEFAULTS,
 ) -> int:
     """Tell the times that come next, and where summer time begins or ends between them."""
-    return asyncio.run(schedules.upcoming(common.output, common.place, name, count=count))
+    from . import schedules
+
+    return options.run_async(schedules.upcoming(common.output, common.place, name, count=count))
 
 
 def backfill(
@@ -131,6 +142,9 @@ def backfill(
     run again, however it ended; so the same command goes on with a backfill
     that was interrupted.
     """
+    from .backfill import backfill as execute_backfill
+    from .leaving import run_in_time
+
     stage = options.stage_for(common, jobs)
     return run_in_time(
         lambda deadline: execute_backfill(

@@ -1,11 +1,10 @@
 """The command `send`: what it takes, and what its help says."""
 
-import asyncio
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from . import options, sending
+from . import options
 from .common import DEFAULTS, Common
 
 
@@ -34,5 +33,7 @@ def send(
     When the command returns it is in the store. It counts also if no step waits
     for it yet; of several of one name the first does.
     """
+    from . import sending
+
     work = sending.send(common.output, common.place, run, signal, payload, given_id=id, target=target)
-    return asyncio.run(work)
+    return options.run_async(work)

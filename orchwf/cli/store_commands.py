@@ -1,16 +1,14 @@
 """The commands about a store as a whole, and those that begin a project: what they take, and what their help says."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from ..core.state import RunStatus
-from . import keeping
+from . import options
 from .common import DEFAULTS, Common
 from .exits import Exit
-from .projects import write_project
 
 
 def add_to(app: App) -> None:
@@ -58,7 +56,9 @@ def prune(
     A run for which another one waits is kept. Outputs kept for other runs that
     are out of date go, too, and large values that nothing refers to.
     """
-    return asyncio.run(keeping.prune(common.output, common.place, older_than, status or []))
+    from . import keeping
+
+    return options.run_async(keeping.prune(common.output, common.place, older_than, status or []))
 
 
 def migrate(*, common: Common = DEFAULTS) -> int:
@@ -70,7 +70,9 @@ def migrate(*, common: Common = DEFAULTS) -> int:
     It goes forward only: an older orchwf refuses the store afterwards. Where
     there is no store yet, an empty one is made.
     """
-    return asyncio.run(keeping.migrate(common.output, common.place))
+    from . import keeping
+
+    return options.run_async(keeping.migrate(common.output, common.place))
 
 
 def init(
@@ -88,4 +90,6 @@ def init(
     orchwf init orders
     orchwf init tour --example
     """
+    from .projects import write_project
+
     return write_project(common.output, folder, "example" if example else "small")

@@ -1,13 +1,11 @@
 """The commands that study runs: what they take, and what their help says."""
 
-import asyncio
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from ..views import LAST
-from . import diff_command, options, step_command
-from . import explain as explaining
+from ..core.names import LAST
+from . import options
 from .common import DEFAULTS, Common
 
 Run = Annotated[str, Parameter(help="Which run.")]
@@ -33,7 +31,9 @@ def explain(
     orchwf explain last report
     orchwf explain 7f3a 'parse[3]' --json
     """
-    return asyncio.run(explaining.told(common.output, common.place, run, step))
+    from . import explain as explaining
+
+    return options.run_async(explaining.told(common.output, common.place, run, step))
 
 
 def step(
@@ -58,6 +58,10 @@ def step(
 
     What the body does outside, such as a payment, it does again.
     """
+    import asyncio
+
+    from . import step_command
+
     output = common.output
     wanted = step_command.Wanted(target=target, step=step, run=from_run, post_mortem=pdb, trace=trace)
     found, record, body = asyncio.run(step_command.prepared(output, common.place, wanted))
@@ -80,4 +84,6 @@ def diff(
     orchwf diff 7f3a last
     orchwf diff monday tuesday --json
     """
-    return asyncio.run(diff_command.diff(common.output, common.place, first, second, everything=all))
+    from . import diff_command
+
+    return options.run_async(diff_command.diff(common.output, common.place, first, second, everything=all))

@@ -7,7 +7,6 @@ from cyclopts import Parameter
 from . import options
 from .common import DEFAULTS, Common
 from .exits import CommandError
-from .leaving import leave_threads_behind, run_in_time
 
 _LIMIT = 12.5
 """Seconds after which it is ended in any case, once it was told to end."""
@@ -50,6 +49,8 @@ def ui(
     """
     if not 0 <= port < 65_536:
         raise CommandError(f"--port takes a number from 0 to 65535, not {port}")
+    from .leaving import leave_threads_behind, run_in_time
+
     try:
         from .ui import Served, serve  # It comes with an extra that may not be installed.
     except ModuleNotFoundError as error:

@@ -4,13 +4,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..core.options import seconds
 from . import options
 from .common import DEFAULTS, Common
 from .exits import CommandError
-from .health import parse_address
-from .leaving import leave_threads_behind, run_in_time
-from .worker import queue_of, work
 
 _MARGIN = 2.5
 """Seconds that a worker has beside its grace until it is ended in any case."""
@@ -59,6 +55,11 @@ def worker(
         raise CommandError(f"--concurrency takes a number of at least 1, not {concurrency}")
     if max_runs is not None and max_runs < 1:
         raise CommandError(f"--max-runs takes a number of at least 1, not {max_runs}")
+    from ..core.options import seconds
+    from .health import parse_address
+    from .leaving import leave_threads_behind, run_in_time
+    from .worker import queue_of, work
+
     limit, limits = seconds(grace, "--grace"), [queue_of(text) for text in queues or []]
     address = None if health is None else parse_address(health)
     stage = options.stage_for(common, concurrency)

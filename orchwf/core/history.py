@@ -8,7 +8,8 @@ from ..errors import IllegalTransitionError
 from . import events as ev
 from .events import ErrorInfo, Event
 from .rows import ITEMS, assembled
-from .state import UNDONE_CAUSES, RunStatus, StepStatus, next_run_status, next_step_status, status_after_resume
+from .state import UNDONE_CAUSES, RunStatus, StepStatus
+from .transitions import next_run_status, next_step_status, status_after_resume
 
 
 @attrs.define

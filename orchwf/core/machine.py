@@ -164,9 +164,8 @@ class Machine:
             events.append(event)
 
     def _begin(self, events: list[Event], begun: Begun, now: float) -> None:
-        self._add(events, begun.event(self.run.seq + 1, now))
-        for reused in begun.reused:
-            self._add(events, attrs.evolve(reused, seq=self.run.seq + 1, at=now, attempt=0))
+        for event in begun.events(self.run.seq + 1, now):
+            self._add(events, event)
 
     def _find(self, events: list[Event], found: Found, now: float) -> None:
         """A step need not run, if it still could; no attempt was made of it, and so there is nothing to undo."""

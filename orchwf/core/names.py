@@ -1,6 +1,9 @@
-"""What may be the name of a step or of a workflow."""
+"""What may be the name of a step or of a workflow, and what stands for that of a run."""
 
 _LONGEST = 255
+
+LAST, LAST_FAILED = "last", "last-failed"
+"""What stands for a run on the command line; one that is really called so cannot be named there."""
 
 
 def bad_name(name: object) -> str:

@@ -16,15 +16,8 @@ from .events import ErrorInfo, Event
 from .options import Join, Quorum
 from .plan import Plan
 from .rows import ITEMS, Row, assembled
-from .state import (
-    BY_HAND,
-    UNDONE_CAUSES,
-    RunStatus,
-    StepStatus,
-    next_run_status,
-    next_step_status,
-    status_after_resume,
-)
+from .state import BY_HAND, UNDONE_CAUSES, RunStatus, StepStatus
+from .transitions import next_run_status, next_step_status, status_after_resume
 
 _COMPLETED, _PENDING = StepStatus.COMPLETED, StepStatus.PENDING
 _FAILED, _RUNNING, _WAITING = StepStatus.FAILED, StepStatus.RUNNING, StepStatus.WAITING

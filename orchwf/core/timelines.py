@@ -1,5 +1,6 @@
-"""What a run did when: its records as the lanes of a timeline."""
+"""What a run did when: its records as the lanes of a timeline, and the path of steps that took longest."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,16 @@ from .dag import Dag
 from .details import detail_text
 from .failures import item_name
 from .history import AttemptRecord, StepRecord
-from .lines import brief
+from .lines import brief, padded
 from .progress import told_status
 from .state import StepStatus
-from .wording import duration_text
+from .wording import duration_text, plural
 
 if TYPE_CHECKING:
     # For types only: what draws is loaded by who looks.
     from ..drawing import Lane, Span, Timeline
+
+_MOST_NAMED = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +42,7 @@ def make_timeline(
     """
     from ..drawing import Timeline  # Only wanted by who looks.
 
-    critical = _critical(steps, dag, period)
+    critical = {name for name, _ in slow_path(steps, dag, period.end).steps}
     records = sorted(steps.values(), key=lambda record: _first(record, period))
     lanes = [lane for record in records for lane in _lanes(record, dag, period, is_critical=record.name in critical)]
     return Timeline(title=title, lanes=tuple(lanes), length=period.end - period.begin, note=note)
@@ -65,16 +68,46 @@ def period_of(steps: Mapping[str, StepRecord], begin: float | None, end: float |
     return Period(begin=first, end=max(first, last))
 
 
-def _critical(steps: Mapping[str, StepRecord], dag: Dag | None, period: Period) -> frozenset[str]:
+@attrs.frozen
+class SlowPath:
+    """
+    The path of steps that took longest, one after the other: the critical path of a run.
+
+    Attributes:
+        steps: (name, seconds) of those on it that took any time, in their order.
+    """
+
+    steps: tuple[tuple[str, float], ...]
+
+    @property
+    def duration(self) -> float:
+        """How long all of it took, in seconds."""
+        return math.fsum(seconds for _, seconds in self.steps)
+
+    def __str__(self) -> str:
+        """`extract 812 ms > validate 1.2 s`: of a long one the steps that took longest."""
+        longest = sorted(self.steps, key=lambda step: -step[1])[:_MOST_NAMED]
+        shown = [step for step in self.steps if step in longest][:_MOST_NAMED]
+        told = " > ".join(f"{padded(name, 0)} {duration_text(seconds)}" for name, seconds in shown)
+        left = len(self.steps) - len(shown)
+        return f"{told} and {plural(left, 'step')} more" if left else told
+
+
+def slow_path(steps: Mapping[str, StepRecord], dag: Dag | None, until: float) -> SlowPath:
+    """
+    The path of steps that took longest, waits included; empty without the definition.
+
+    Args:
+        until: To when a step that has not ended is counted (epoch seconds).
+    """
     if dag is None:
-        return frozenset()
+        return SlowPath(())
     took: dict[str, float] = {}
     for name in dag.nodes:
         record = steps.get(name)
         if record is not None and record.started_at is not None:
-            took[name] = max(0.0, (record.ended_at or period.end) - record.started_at)
-    path = dag.critical_path(took)
-    return frozenset(name for name in path.steps if took.get(name))
+            took[name] = max(0.0, (until if record.ended_at is None else record.ended_at) - record.started_at)
+    return SlowPath(tuple((name, took[name]) for name in dag.critical_path(took).steps if took.get(name)))
 
 
 def _first(record: StepRecord, period: Period) -> float:
@@ -90,7 +123,8 @@ def _lanes(record: StepRecord, dag: Dag | None, period: Period, *, is_critical: 
     has_items = bool(record.items)
     spans = [span for item in record.items.values() for span in _spans(item, period)] or list(_spans(record, period))
     yield Lane(
-        label=record.name, status=str(told_status(record)), detail=detail_text(record, node, period.end),
+        label=record.name, step=record.name, status=str(told_status(record)),
+        detail=detail_text(record, node, period.end),
         spans=tuple(span for span in spans if not (has_items and span.is_wait)), is_stacked=has_items,
         is_critical=is_critical,
     )  # fmt: skip
@@ -99,7 +133,8 @@ def _lanes(record: StepRecord, dag: Dag | None, period: Period, *, is_critical: 
     if spans:
         status = next((each.compensation.status for each in undone if each.compensation is not None), record.status)
         yield Lane(
-            label=f"undo {record.name}", status=str(status), spans=tuple(spans), is_stacked=len(undone) > 1,
+            label=f"undo {record.name}", step=record.name, status=str(status), spans=tuple(spans),
+            is_stacked=len(undone) > 1,
             detail=detail_text(undone[0].compensation, None) if len(undone) == 1 and undone[0].compensation else "",
         )  # fmt: skip
 

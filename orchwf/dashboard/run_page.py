@@ -26,7 +26,6 @@ from .forms import Field, fields_of
 from .live import mark_of_run
 from .rendering import link
 from .site import Site, base_of
-from .timeline import critical_steps, timeline_of
 
 TABS = ("graph", "timeline", "steps", "events", "inputs")
 _MOST_STEPS = 200
@@ -192,12 +191,12 @@ async def _graph(site: Site, request: Request, looked: Looked) -> dict[str, Any]
 
 
 async def _timeline(site: Site, request: Request, looked: Looked) -> dict[str, Any]:
-    return {"timeline": timeline_of(looked.steps, looked.found.dag, now=_end_of(looked), most=_MOST_STEPS)}
-
-
-def _end_of(looked: Looked) -> float:
-    ended = looked.found.history.ended_at
-    return looked.now if ended is None else ended
+    address = _address(base_of(request), looked, "timeline")
+    drawn = looked.found.timeline(looked.now)
+    if not any(lane.spans for lane in drawn.lanes):
+        return {"picture": None}
+    # Not kept: of a run that goes on it is another one each time, and would soon take the place of all graphs.
+    return {"picture": await site.picture(None, lambda: drawn.to_svg(link=lambda step: f"{address(step=step)}#step"))}
 
 
 @attrs.frozen
@@ -217,7 +216,7 @@ async def _steps(site: Site, request: Request, looked: Looked) -> dict[str, Any]
     page = _page_number(request.query_params.get("page", ""))
     pages = max(1, math.ceil(len(records) / _MOST_STEPS))
     shown = records[(page - 1) * _MOST_STEPS : page * _MOST_STEPS]
-    critical = critical_steps(looked.steps, looked.found.dag)
+    critical = {name for name, _ in looked.found.path(looked.now).steps}
     rows = [
         StepRow(record, told_status(record), step_text(record, looked.found.dag, looked.now), record.name in critical)
         for record in shown

@@ -180,11 +180,19 @@ class Site:
         """The definition that was published last under the name of a workflow, without code."""
         return await asyncio.to_thread(lambda: Dag.from_dict(json.loads(found.text)))
 
-    async def picture(self, key: tuple[object, ...], draw: Callable[[], str]) -> Markup:
-        """What `draw` gives, which is the same for the same key: drawing a large graph takes long."""
-        if key not in self._pictures:
-            _keep(self._pictures, key, await asyncio.to_thread(draw))
-        return Markup(self._pictures[key])  # noqa: S704 - our own pictures, in which all texts are escaped
+    async def picture(self, key: tuple[object, ...] | None, draw: Callable[[], str]) -> Markup:
+        """
+        What `draw` gives, which is the same for the same key: drawing a large graph takes long.
+
+        Args:
+            key: None for what is drawn anew each time.
+        """
+        drawn = None if key is None else self._pictures.get(key)
+        if drawn is None:
+            drawn = await asyncio.to_thread(draw)
+            if key is not None:
+                _keep(self._pictures, key, drawn)
+        return Markup(drawn)  # noqa: S704 - our own pictures, in which all texts are escaped
 
     async def history(self, run_id: str) -> History:
         """

@@ -1,6 +1,6 @@
 """What a drawing comes to: the SVG, how large it is, and what is said when somebody points at a part of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from html import escape
 
@@ -157,6 +157,11 @@ def drawn_line(line: Line, x: float, y: float, css: str = "") -> str:
         icon = f'<path class="{kind}" transform="translate({number(left)} {number(y - 9)})" d="{path}"/>'
         x += ICON_ROOM / 2 if css else ICON_ROOM
     return f'{icon}<text class="{line.css}{css}" x="{number(x)}" y="{number(y)}">{escaped(line.text)}</text>'
+
+
+def linked(drawn: str, link: Callable[[str], str] | None, step: str) -> str:
+    """What was drawn of a step, leading to it if there is somewhere to lead; of several steps (no name) it is not."""
+    return f'<a href="{escaped(link(step))}">{drawn}</a>' if link is not None and step else drawn
 
 
 def escaped(text: str) -> str:

@@ -45,6 +45,7 @@ class Lane:
     Attributes:
         label: Its name; any text.
         status: One of `STATUSES`.
+        step: The step of which it tells, if it is one.
         detail: What is written behind it, such as `1.2 s, attempt 2`.
         spans: In the order of their starts.
         is_stacked: Whether the spans may be many, and at the same time: of each moment it is shown how many.
@@ -53,6 +54,7 @@ class Lane:
 
     label: str
     status: str
+    step: str = ""
     detail: str = ""
     spans: Sequence[Span] = ()
     is_stacked: bool = False
@@ -80,10 +82,15 @@ class Chart:
     length: float
     note: str = ""
 
+    @property
+    def is_large(self) -> bool:
+        """Whether there are too many lanes to be drawn one by one."""
+        return len(self.lanes) > MAX_LANES
+
 
 def summarised(chart: Chart) -> Chart:
     """The chart itself if it is small; else one in which alike lanes are one, and whose note says so."""
-    if len(chart.lanes) <= MAX_LANES:
+    if not chart.is_large:
         return chart
     ranked = sorted(range(len(chart.lanes)), key=lambda at: _dullness(chart.lanes[at]))
     kept = set(ranked[:_KEPT])

@@ -23,6 +23,13 @@ _FIXED = (
     ".orchwf .icon{stroke-width:1.8}.orchwf .mark{stroke-width:1.3}"
 )
 
+TIMELINE = (
+    ".orchwf .hatch{fill:none;stroke-width:1}.orchwf .grid{stroke-width:.5;opacity:.6}"
+    ".orchwf .strong{font-weight:600}.orchwf .span .box{stroke-width:1}"
+    ".orchwf .cut{stroke-dasharray:2 3}.orchwf .work{stroke:none}.orchwf .floor{fill:none;pointer-events:all}"
+)
+"""The rules that only timelines have."""
+
 
 def stylesheet(statuses: Iterable[str], *, extra: str = "") -> str:
     """
@@ -45,7 +52,7 @@ def themed_stylesheet() -> str:
     """
     light, dark = (_colours(base, list(LOOKS), scheme) for base, scheme in ((_LIGHT, "light"), (_DARK, "dark")))
     by_preference = f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"
-    return f"{_FIXED}\n{light}\n{by_preference}\n:root[data-theme=dark]{{{dark}}}"
+    return f"{_FIXED}{TIMELINE}\n{light}\n{by_preference}\n:root[data-theme=dark]{{{dark}}}"
 
 
 def _colours(base: dict[str, str], statuses: Sequence[str], scheme: str) -> str:

@@ -11,7 +11,7 @@ from itertools import pairwise, repeat
 
 from ..labels import common_prefix, counted, pixels, shorten, visible
 from .boxes import LINE, SMALL_SIZE, Line, lines_of, margin_of, size_of, tooltip
-from .canvas import MARGIN, Drawn, Frame, Spot, drawn_line, escaped, heading
+from .canvas import MARGIN, Drawn, Frame, Spot, drawn_line, escaped, heading, linked
 from .layout import Box, Layout, Point, lay_out
 from .outlines import bar, number, outline
 from .picture import LOOKS, Arrow, Picture, Shape
@@ -51,7 +51,8 @@ def draw(picture: Picture, *, link: Callable[[str], str] | None = None) -> Drawn
         styled={arrow.status for arrow in drawn.arrows if arrow.status},
         is_part=link is not None,
     )
-    boxes = map(_linked, drawn.shapes, map(_drawn_shape, drawn.shapes, layout.boxes, lines), repeat(link))
+    shown = map(_drawn_shape, drawn.shapes, layout.boxes, lines)
+    boxes = map(linked, shown, repeat(link), ("" if isinstance(one, GroupShape) else one.label for one in drawn.shapes))
     body = [*_drawn_arrows(drawn, layout), *boxes]
     spots = [
         Spot(x=box.x, y=box.y, width=box.width, height=box.height, text=tooltip(shape))
@@ -79,13 +80,6 @@ def description(picture: Picture, drawn: Picture) -> str:
     if drawn.note:
         parts.append(visible(drawn.note))
     return " ".join(parts)
-
-
-def _linked(shape: Shape, drawn: str, link: Callable[[str], str] | None) -> str:
-    """A box that leads somewhere, if it is that of one step."""
-    if link is None or isinstance(shape, GroupShape):
-        return drawn
-    return f'<a href="{escaped(link(shape.label))}">{drawn}</a>'
 
 
 def _drawn_shape(shape: Shape, box: Box, lines: Sequence[Line]) -> str:

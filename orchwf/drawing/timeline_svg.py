@@ -1,16 +1,17 @@
 """A timeline as SVG: bars for attempts, hatched ones for waits, and for many steps at once how many were at work."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..labels import counted, pixels, shorten, visible
 from .boxes import SMALL_SIZE, Line
-from .canvas import MARGIN, Drawn, Frame, Spot, drawn_line, escaped, heading
+from .canvas import MARGIN, Drawn, Frame, Spot, drawn_line, escaped, heading, linked
 from .lanes import Chart, Lane, Span, stacked, summarised
 from .outlines import number
 from .picture import STATUSES
 from .scale import Scale, make_scale
+from .stylesheet import TIMELINE
 
 _ROW = 24.0
 _BAR = 14.0
@@ -22,15 +23,15 @@ _MOST_LABEL, _MOST_DETAIL = 200.0, 220.0
 _PIECE = 4.0
 _HATCH = 7.0
 _TICKS = 8
-_RULES = (
-    ".orchwf .hatch{fill:none;stroke-width:1}.orchwf .grid{stroke-width:.5;opacity:.6}"
-    ".orchwf .strong{font-weight:600}.orchwf .end{text-anchor:end}.orchwf .span .box{stroke-width:1}"
-    ".orchwf .cut{stroke-dasharray:2 3}.orchwf .work{stroke:none}"
-)
 
 
-def draw_timeline(chart: Chart) -> Drawn:
-    """The timeline; of more than 60 steps alike ones are drawn together, and a note says so."""
+def draw_timeline(chart: Chart, *, link: Callable[[str], str] | None = None) -> Drawn:
+    """
+    The timeline; of more than 60 steps alike ones are drawn together, and a note says so.
+
+    Args:
+        link: The address to which the lane of a step leads; see `to_svg`.
+    """
     shown = summarised(chart)
     scale = make_scale(busy_times(chart), chart.length)
     labels = [_label(lane) for lane in shown.lanes]
@@ -44,14 +45,16 @@ def draw_timeline(chart: Chart) -> Drawn:
         above=heading(visible(chart.title), visible(" ".join(filter(None, (shown.note, *_key(shown, scale)))))),
         legend=[(status, counts[status]) for status in STATUSES if counts[status]],
         styled={span.status for lane in chart.lanes for span in lane.spans},
-        rules=_RULES,
+        rules=TIMELINE,
+        is_part=link is not None,
     )
     height = _AXIS + _ROW * len(shown.lanes)
     body = list(_grid(scale, left, height))
     spots: list[Spot] = []
     for at, lane in enumerate(shown.lanes):
         top = _AXIS + _ROW * at
-        body += _drawn_lane(lane, labels[at], details[at], scale, (left, top))
+        drawn = "".join(_drawn_lane(lane, labels[at], details[at], scale, (left, top)))
+        body.append(linked(drawn, link, lane.step))
         spots += _spots(lane, scale, left, top)
     width = max(left + _CHART + _GAP + right, frame.width) + 2 * MARGIN
     return frame.around(body, width, frame.top + height + frame.bottom, spots)
@@ -108,7 +111,10 @@ def _grid(scale: Scale, left: float, height: float) -> Iterator[str]:
 def _drawn_lane(lane: Lane, label: Line, detail: str, scale: Scale, at: tuple[float, float]) -> Iterator[str]:
     left, top = at
     status = lane.status if lane.status in STATUSES else ""
-    yield f'<g class="lane {status}">{drawn_line(label, 0, top + 16)}</g>'
+    # All of the row can be pointed at, and leads to its step.
+    floor = f'<rect class="floor" y="{number(top)}" width="{number(left + _CHART)}" height="{number(_ROW)}"/>'
+    said = f"<title>{escaped(_said(lane))}</title>"
+    yield f'<g class="lane {status}">{said}{floor}{drawn_line(label, 0, top + 16)}</g>'
     if lane.is_stacked:
         yield from _areas(lane, scale, left, top)
     else:
@@ -131,11 +137,12 @@ def _drawn_span(span: Span, scale: Scale, left: float, top: float) -> str:
     x, width = _place(span, scale, left)
     y = top + 5
     status = span.status if span.status in STATUSES else ""
+    said = f"<title>{escaped(_lines(span.said))}</title>" if span.said else ""
     if span.is_wait:
-        return f'<g class="{status}"><path class="hatch" d="{_hatching(x, y, width)}"/></g>'
+        return f'<g class="{status}">{said}<path class="hatch" d="{_hatching(x, y, width)}"/></g>'
     box = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(_BAR)}"'
     radius = 2 if width > 5 else 0
-    return f'<g class="span {status}"><rect class="box" {box} rx="{radius}"/>{_end_mark(span, x, width, y)}</g>'
+    return f'<g class="span {status}">{said}<rect class="box" {box} rx="{radius}"/>{_end_mark(span, x, width, y)}</g>'
 
 
 def _end_mark(span: Span, x: float, width: float, y: float) -> str:
@@ -190,15 +197,17 @@ def _areas(lane: Lane, scale: Scale, left: float, top: float) -> Iterator[str]:
 
 
 def _spots(lane: Lane, scale: Scale, left: float, top: float) -> Iterator[Spot]:
-    said = "\n".join(filter(None, (visible(lane.label), visible(lane.detail))))
-    yield Spot(x=0.0, y=top, width=left + _CHART, height=_ROW, text=said)
+    yield Spot(x=0.0, y=top, width=left + _CHART, height=_ROW, text=_said(lane))
     for span in lane.spans if not lane.is_stacked else ():
         if span.said:
             x, width = _place(span, scale, left)
-            yield Spot(
-                x=x,
-                y=top + 2,
-                width=max(width, 4.0),
-                height=_BAR + 6,
-                text="\n".join(map(visible, span.said.splitlines())),
-            )
+            yield Spot(x=x, y=top + 2, width=max(width, 4.0), height=_BAR + 6, text=_lines(span.said))
+
+
+def _said(lane: Lane) -> str:
+    """What is told of a lane where somebody points."""
+    return "\n".join(filter(None, (visible(lane.label), visible(lane.detail))))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(visible, text.splitlines()))

@@ -9,7 +9,7 @@ from .scale import Scale, make_scale
 from .text import encodable
 from .timeline_svg import busy_times
 
-_WIDTH = 100
+_WIDTH, _LEAST = 100, 40
 _MOST_LABEL = 28
 _MOST_DETAIL = 30
 _WORK, _WAIT = "━", "┄"
@@ -19,28 +19,37 @@ _ASCII = str.maketrans(
 )
 
 
-def timeline_text(chart: Chart, *, encoding: str = "utf-8") -> str:
+def timeline_rows(
+    chart: Chart, *, encoding: str = "utf-8", width: int | None = None, everything: bool = False
+) -> list[tuple[str, str]]:
     """
-    The timeline as lines of at most 100 columns: a line for what was done, dots for waits, a mark for each end.
+    The timeline as lines: a stroke for what was done, dots for waits, a mark for each end; each with its status.
 
     A `*` stands before the steps of the critical path. What `encoding` (that of the terminal) lacks is shown by other
     means.
+
+    Args:
+        width: The columns of a line; None for 100.
+        everything: Whether each lane has a line, however many there are.
     """
-    shown = summarised(chart)
+    whole = max(_LEAST, _WIDTH if width is None else width)
+    shown = chart if everything else summarised(chart)
     scale = make_scale(busy_times(chart), chart.length)
-    labels = [shorten(visible(lane.label), _MOST_LABEL, cells) for lane in shown.lanes]
-    details = [shorten(visible(lane.detail), _MOST_DETAIL, cells) for lane in shown.lanes]
+    labels = [shorten(visible(lane.label), min(_MOST_LABEL, whole // 3), cells) for lane in shown.lanes]
+    details = [shorten(visible(lane.detail), min(_MOST_DETAIL, whole // 3), cells) for lane in shown.lanes]
     longest = max(map(cells, labels), default=0)
-    columns = _WIDTH - longest - 4 - 2 - max(map(cells, details), default=0)
-    lines = [shorten(visible(chart.title), _WIDTH, cells)] if chart.title else []
-    lines += wrap(" ".join(filter(None, (visible(shown.note), _pauses(scale)))), _WIDTH)
+    columns = max(1, whole - longest - 4 - 2 - max(map(cells, details), default=0))
+    rows = [(shorten(visible(chart.title), whole, cells), "")] if chart.title else []
+    rows += [(line, "") for line in wrap(" ".join(filter(None, (visible(shown.note), _pauses(scale)))), whole)]
     for lane, label, detail in zip(shown.lanes, labels, details, strict=True):
         mark = STATUSES[lane.status].mark if lane.status in STATUSES else " "
         name = f"{'*' if lane.is_critical else ' '}{mark} {label}{' ' * (longest - cells(label))}"
-        lines.append(f"{name} {''.join(_row(lane, scale, columns))}  {detail}".rstrip())
+        rows.append((f"{name} {''.join(_row(lane, scale, columns))}  {detail}".rstrip(), lane.status))
     axis = _axis(scale, columns)
-    lines += [f"{' ' * (longest + 4)}{axis}"] if axis and shown.lanes else []
-    return encodable("\n".join(lines) + "\n", encoding, _ASCII)
+    rows += [(f"{' ' * (longest + 4)}{axis}", "")] if axis and shown.lanes else []
+    # Of all lines at once: they look alike, also those that have nothing but what the encoding has.
+    texts = encodable("\n".join(text for text, _ in rows), encoding, _ASCII).split("\n")
+    return [(text, status) for text, (_, status) in zip(texts, rows, strict=False)]
 
 
 def _pauses(scale: Scale) -> str:

@@ -26,7 +26,6 @@ from ..errors import (
     WaitTimeoutError,
 )
 from ..ports import RunRecord
-from .clock import pause
 from .execution import Execution
 from .ledger import Ledger
 from .live import Live
@@ -261,13 +260,17 @@ class RunHandle(Generic[W]):
                 if await ledger.store.watch(self.id):
                     await arrived.wait()
                 return None
-            seconds = min(wait, _LONGEST) if record.wake_at is None else max(wait, _LONGEST)
-            revoke = ledger.clock.call_at(ledger.clock.now() + seconds, arrived.set)
-            try:
-                await arrived.wait()
-            finally:
-                revoke()
+            await self._until_told(arrived, min(wait, _LONGEST) if record.wake_at is None else max(wait, _LONGEST))
         return None
+
+    async def _until_told(self, arrived: asyncio.Event, seconds: float) -> None:
+        """Until this is set, for so long at most."""
+        clock = self._ledger.clock
+        revoke = clock.call_at(clock.now() + seconds, arrived.set)
+        try:
+            await arrived.wait()
+        finally:
+            revoke()
 
     async def _until_left(self, here: Execution) -> None:
         """Until the run is executed here no longer; as long as somebody waits for it, it does not sleep."""
@@ -311,11 +314,21 @@ class RunHandle(Generic[W]):
             raise RunInterruptedError(self.id, workflow, store=self._ledger.store.url) from engine.failure
 
     async def _pause(self, changed: asyncio.Event | None, seconds: float) -> None:
-        """Until something is written of the run here; if it is executed elsewhere, for a while: it has to be polled."""
+        """
+        Until something is written of the run here; if it is executed elsewhere, until it is told that it rests.
+
+        What is written between is told to nobody, so it is waited for so many seconds at most.
+        """
         if changed is not None:
             await changed.wait()
             return
-        await pause(self._ledger.clock, seconds)
+        ledger = self._ledger
+        ledger.hearing.begin()
+        async with self._arrival() as arrived:
+            # Whether that will be told is all the same: one looks again in any case.
+            if ledger.hearing.is_told:
+                await ledger.store.watch(self.id)
+            await self._until_told(arrived, seconds)
 
     async def _result(self, record: RunRecord, last: int | None = None) -> RunResult[W]:
         history = await stored_history(self._ledger.store, self.id, last)

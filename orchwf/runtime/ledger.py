@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import attrs
 
 from ..core.dag import Dag
-from ..core.events import RunStarted
+from ..core.events import Event
 from ..core.outcome import Begun, Happening
 from ..core.references import Ref
 from ..core.state import RunStatus
@@ -143,7 +143,7 @@ class Ledger:
 
     async def put(
         self, dag: Startable, run_id: str, begun: Begun, metadata: Mapping[str, object], tags: Mapping[str, str]
-    ) -> tuple[RunRecord, RunStarted]:
+    ) -> tuple[RunRecord, list[Event]]:
         """
         Write a run that whoever serves its workflow executes, at once, or when it is to begin.
 
@@ -153,14 +153,14 @@ class Ledger:
         Raises:
             RunExistsError: there is a run of this id.
         """
-        record, event = self.new_record(dag, run_id, metadata, tags, None), begun.event(1, self.clock.now())
+        record, events = self.new_record(dag, run_id, metadata, tags, None), [*begun.events(1, self.clock.now())]
         status = RunStatus.RUNNING if begun.not_before is None else RunStatus.SCHEDULED
         record = attrs.evolve(record, status=status, wake_at=begun.not_before, slept_at=self.clock.now())
-        append = Append(run_id=run_id, expected=0, events=[event], create=record, definition=dag.to_json)
+        append = Append(run_id=run_id, expected=0, events=events, create=record, definition=dag.to_json)
         (trouble,) = await self.store.append([append])
         if trouble is not None:
             raise trouble
-        return record, event
+        return record, list[Event](events)
 
     # Messages.
 

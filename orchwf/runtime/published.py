@@ -46,6 +46,11 @@ class Published:
         """The JSON text of its definition."""
         return self.text
 
+    async def dag(self) -> Dag:
+        """Its definition, without code."""
+        # Of a large graph this takes seconds.
+        return await asyncio.to_thread(lambda: Dag.from_dict(json.loads(self.text)))
+
     def encoded(self, inputs: Mapping[str, object]) -> str:
         """
         These inputs as a JSON object: name -> the value, encoded so that it keeps its type.

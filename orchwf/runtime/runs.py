@@ -15,7 +15,7 @@ from ..core.adoption import kept_by_fork, known_items
 from ..core.dag import Dag, dag_of
 from ..core.options import OnChange
 from ..core.outcome import Begun, TakenUp
-from ..core.selection import left_out, select
+from ..core.selection import skipped_by
 from ..core.state import RunStatus
 from ..errors import (
     ConflictError,
@@ -143,12 +143,11 @@ class Runs:
             # Whoever attaches to it looks for it in the store.
             await other.until_written()
             raise RunExistsError(run_id)
-        if only is not None and not_before is not None:
-            raise UsageError("a run that begins later runs all of its steps: give not_before or only, not both")
+        skipped = skipped_by(dag, only, begins_later=not_before is not None)
         is_for_later = not_before is not None and not_before > self.engine.clock.now()
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, inputs, not_before=not_before if is_for_later else None,
-            use_cache=use_cache, reused=[] if only is None else left_out(dag, select(dag, only)),
+            use_cache=use_cache, reused=skipped,
         )  # fmt: skip
         if is_for_later:
             await self.leave(dag, run_id, begun, metadata, labels)
@@ -187,8 +186,8 @@ class Runs:
             RunExistsError: there is a run of this id.
         """
         self._check_engine()
-        record, event = await self.ledger.put(dag, run_id, begun, metadata, tags)
-        self.engine.announce(record, [event])
+        record, events = await self.ledger.put(dag, run_id, begun, metadata, tags)
+        self.engine.announce(record, events)
         if begun.not_before is None:
             self.note_free()
         else:
@@ -338,8 +337,13 @@ class Runs:
 
     async def _changed(self, record: RunRecord, dag: Dag, on_change: OnChange | None) -> set[str]:
         """What `changes_since` says; where nothing has happened yet nothing can have changed meanwhile."""
-        has_begun = not record.is_queued and record.status is not RunStatus.SCHEDULED
-        return await changes_since(self.store, record, dag, on_change) if has_begun else set()
+        is_fresh = record.is_queued or record.status is RunStatus.SCHEDULED
+        # Steps may have been left out when it was started: that is written, and of the graph that it was started with.
+        if is_fresh and (
+            record.fingerprint == dag.fingerprint or not await self.store.read(record.id, after=1, limit=1)
+        ):
+            return set()
+        return await changes_since(self.store, record, dag, on_change)
 
     async def go_on_if_possible(self, record: RunRecord) -> Exception | None:
         """

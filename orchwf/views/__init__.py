@@ -12,8 +12,6 @@ from .findings import all_runs as all_runs
 from .findings import findings_about_code as findings_about_code
 from .findings import findings_of as findings_of
 from .findings import why_not_undone as why_not_undone
-from .found import LAST as LAST
-from .found import LAST_FAILED as LAST_FAILED
 from .found import Found as Found
 from .found import read_run as read_run
 from .instants import clock_time as clock_time
@@ -53,9 +51,6 @@ from .steps import item_lines as item_lines
 from .steps import step_line as step_line
 from .steps import step_text as step_text
 from .steps import steps_to_show as steps_to_show
-from .timeline import SlowPath as SlowPath
-from .timeline import Timeline as Timeline
-from .timeline import slow_path as slow_path
 from .typed import NO_VALUE as NO_VALUE
 from .typed import example as example
 from .typed import from_text as from_text

@@ -7,18 +7,17 @@ import attrs
 
 from ..core.dag import Dag
 from ..core.history import History
+from ..core.names import LAST, LAST_FAILED
 from ..core.report import Report
 from ..core.state import RunStatus
+from ..core.timelines import SlowPath, period_of, slow_path
 from ..core.wording import duration_text
+from ..drawing import Timeline
 from ..ports import RunRecord, Store
 from ..runtime.result import RunResult
 from ..runtime.stored import stored_dag, stored_history
-from .owners import interruption
+from .owners import interruption, is_interrupted
 from .runs import sleep_text
-from .timeline import SlowPath, Timeline, slow_path
-
-LAST, LAST_FAILED = "last", "last-failed"
-"""What stands for a run on the command line; one that is really called so cannot be named there."""
 
 
 @attrs.frozen
@@ -41,31 +40,29 @@ class Found:
         """It as a result."""
         return RunResult(self.record, self.history, self.dag)
 
-    @property
-    def path(self) -> SlowPath:
-        """The path of steps that took longest."""
-        return slow_path(self.dag, self.history.steps)
+    def path(self, now: float) -> SlowPath:
+        """The path of steps that took longest so far."""
+        history = self.history
+        period = period_of(history.steps, history.started_at, history.ended_at or self._until(now))
+        return slow_path(history.steps, self.dag, period.end)
+
+    def timeline(self, now: float) -> Timeline:
+        """What it did when so far, under no title."""
+        return attrs.evolve(self.result.timeline_until(self._until(now)), title="", note="")
+
+    def _until(self, now: float) -> float | None:
+        """To when its steps go on (epoch seconds): if nobody executes it, to what happened last."""
+        return None if is_interrupted(self.record) else now
 
     def longest(self) -> str:
         """`extract 2 ms > load 1.2 s   (1.2 s of 2.1 s)`: what took longest, one after the other; empty if nothing."""
-        path, begun_at, ended_at = self.path, self.history.started_at, self.history.ended_at
-        if len(path.steps) < 2 or begun_at is None or ended_at is None:
+        begun_at, ended_at = self.history.started_at, self.history.ended_at
+        if begun_at is None or ended_at is None:
+            return ""
+        path = self.path(ended_at)
+        if len(path.steps) < 2:
             return ""
         return f"{path}   ({duration_text(path.duration)} of {duration_text(ended_at - begun_at)})"
-
-    def timeline(self, width: int | None) -> Timeline:
-        """
-        When which of its steps was at work.
-
-        Args:
-            width: The columns of a line; None for any.
-        """
-        begun_at, ended_at = self.history.started_at, self.history.ended_at
-        ended_at = time.time() if ended_at is None else ended_at
-        return Timeline(
-            steps=list(self.result.steps.values()), path=self.path, begun_at=ended_at if begun_at is None else begun_at,
-            ended_at=ended_at, width=width,
-        )  # fmt: skip
 
     def report(self, *, store: str | None = "", since: float | None = None, verbose: bool = False) -> Report:
         """

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchwf import open_store
-from orchwf.cli import copy_command
+from orchwf.cli import copying
 from orchwf.core.events import RunStarted
 from orchwf.core.state import RunStatus
 from orchwf.crypto import EncryptionCodec
@@ -120,7 +120,7 @@ def test_a_schedule_in_whose_place_another_is(shell: Shell):
 
 def test_how_far_it_is(shell: Shell, monkeypatch: pytest.MonkeyPatch):
     """Is said now and then, unless it is to be quiet."""
-    monkeypatch.setattr(copy_command, "_EACH", 2)
+    monkeypatch.setattr(copying, "_EACH", 2)
 
     assert "  2 runs done with" in shell("copy", "--to", "sqlite:///b.db").out.splitlines()
     assert "done with" not in shell("copy", "--to", "sqlite:///c.db", "-q").out
@@ -151,7 +151,7 @@ def test_an_interrupt(shell: Shell, monkeypatch: pytest.MonkeyPatch):
     async def interrupted(*stores: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(copy_command, "copy_runs", interrupted)
+    monkeypatch.setattr(copying, "copy_runs", interrupted)
 
     said = shell("copy", "--to", "sqlite:///b.db")
 

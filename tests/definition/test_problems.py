@@ -775,3 +775,28 @@ def test_conditions_are_not_combined_with_words():
     """`and` would ask a condition for its truth, which only a run knows."""
     with pytest.raises(BadOptionError, match=r"Combine conditions with &, \| and ~"):
         bool(first.is_(1))
+
+
+def test_a_bad_workflow_is_told_without_our_frames():
+    """Whether it is a class or made of functions: one line of the caller, one of ours, and the problems."""
+
+    @step(depends_on=["nope"])
+    def late() -> int:
+        return 1
+
+    def of_functions() -> None:
+        make_workflow("F", [late])
+
+    def of_a_class() -> None:
+        @workflow
+        class F:
+            @step(depends_on=["nope"])
+            def late(self) -> int:
+                return 1
+
+    for define in (of_functions, of_a_class):
+        with pytest.raises(DefinitionError) as caught:
+            define()
+
+        ours = [entry.name for entry in caught.traceback if str(entry.path) != __file__]
+        assert ours in (["make_workflow", "_compiled"], ["workflow", "_compiled"])

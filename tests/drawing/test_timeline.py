@@ -64,6 +64,44 @@ def test_a_terminal_without_such_characters_gets_others():
     assert re.search(r"many +[4-6]+8+3?", text)
 
 
+def test_a_line_has_the_status_of_its_lane():
+    """By which a terminal colours it; what stands around has none."""
+    rows = timeline(RETRIED, lane("other", (6.0, 10.0), status="failed")).rows()
+
+    assert ["", "completed", "failed", ""] == [status for _, status in rows]
+
+
+@pytest.mark.parametrize("width", [None, 60, 10])
+def test_lines_are_as_wide_as_the_terminal(width: int | None):
+    """100 columns where none is known, and never fewer than can be read."""
+    drawn = timeline(RETRIED, lane("x" * 500, (0.0, 10.0), detail="y" * 500))
+
+    longest = max(len(text) for text, _ in drawn.rows(width=width))
+
+    assert {None: 100, 60: 60, 10: 40}[width] == longest
+
+
+def test_each_lane_has_a_line_if_everything_is_wanted():
+    """However many there are."""
+    lanes = [lane(f"load_{at}", (0.0, 1.0)) for at in range(200)]
+
+    texts = [text for text, _ in timeline(*lanes).rows(everything=True)]
+
+    assert 200 == sum("load_" in text for text in texts)
+
+
+def test_a_lane_of_a_page_leads_to_its_step():
+    """As a part of a page it has no rules of its own; a lane of several steps leads nowhere."""
+    lanes = [lane(f"undo s{at}", (at, at + 1.0), step=f's"{at}') for at in range(70)]
+
+    svg = timeline(*lanes).to_svg(link=lambda name: f"?step={name}")
+
+    links = [each.get("href") for each in ElementTree.fromstring(svg.encode()).iter(f"{NAMESPACE}a")]
+    assert [f'?step=s"{at}' for at in range(30)] == links
+    assert "<style>" not in svg
+    assert 'role="group"' in svg
+
+
 def test_attempts_and_waits_are_told_apart_in_svg():
     """Attempts are boxes of their status, waits are hatched, and the critical path is underlined."""
     drawn = elements(timeline(RETRIED))

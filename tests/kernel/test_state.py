@@ -5,11 +5,10 @@ import pytest
 
 from orchwf.core import events as ev
 from orchwf.core.events import EVENT_TYPES, Event, StepEvent
-from orchwf.core.state import (
+from orchwf.core.state import RunStatus, StepStatus
+from orchwf.core.transitions import (
     RUN_TRANSITIONS,
     STEP_TRANSITIONS,
-    RunStatus,
-    StepStatus,
     next_run_status,
     next_step_status,
     status_after_resume,

@@ -1,8 +1,10 @@
 """What `import orchwf` costs, and what it leaves undone."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,89 @@ def test_import_is_light():
     assert done.stderr == ""
     imported = {name.partition(".")[0] for name in json.loads(done.stdout)}
     assert imported & HEAVY == set()
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that there are once this code has run."""
+    done = run_python(f"import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)), file=sys.stderr)")
+    assert done.returncode == 0
+    return set(json.loads(done.stderr))
+
+
+def test_import_loads_nothing_that_is_not_used():
+    """The package alone is a table of names: neither attrs nor asyncio are loaded for it."""
+    bare, loaded = loaded_by(""), loaded_by("import orchwf")
+
+    assert {"orchwf"} == {name for name in loaded if name.startswith("orchwf")}
+    assert len(loaded - bare) <= 20
+
+
+def test_declaring_a_workflow_loads_nothing_that_runs_it():
+    """No event loop, no store, no runtime, no log."""
+    loaded = loaded_by("from orchwf import Retry, StepContext, make_workflow, signal, sleep, step, subflow, workflow")
+
+    assert not {"asyncio", "structlog", "sqlite3"} & loaded
+    assert not {name for name in loaded if name.startswith(("orchwf.runtime", "orchwf.stores", "orchwf.orchestrator"))}
+
+
+def test_help_loads_no_more_than_it_shows():
+    """The commands import what they do when they are called: that takes longer than everything before."""
+    bare, loaded = loaded_by(""), loaded_by("from orchwf.cli import main\nmain(['run', '--help'])")
+
+    ours = {name for name in loaded if name.startswith("orchwf.") and not name.startswith("orchwf.cli")}
+    assert ours <= {
+        "orchwf.core", "orchwf.core.lines", "orchwf.core.names", "orchwf.core.state", "orchwf.errors", "orchwf.labels",
+    }  # fmt: skip
+    assert "asyncio" not in loaded
+    assert len(loaded - bare) <= 240
+
+
+def test_names_come_from_where_type_checkers_see_them():
+    """What is imported for them, and what is loaded when it is used, are the same."""
+    import orchwf
+
+    tree = ast.parse(Path(orchwf.__file__).read_text(encoding="utf-8"))
+    (guarded,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    seen = {
+        alias.name: each.module for each in guarded.body if isinstance(each, ast.ImportFrom) for alias in each.names
+    }
+
+    assert sorted(seen) == orchwf.__all__
+    assert seen == {name: orchwf._HOMES.get(name, "errors") for name in orchwf.__all__}
+
+
+def test_what_there_is_not_is_told_as_by_any_module():
+    """A name that is wrong is an `AttributeError`; `dir` knows all that are right, used or not."""
+    code = (
+        "import orchwf\n"
+        "print({'Orchestrator', 'errors', '__version__'} <= set(dir(orchwf)), orchwf.errors.OrchwfError.__name__)\n"
+        "orchwf.Orchestra"
+    )
+
+    done = run_python(code)
+
+    assert done.stdout == "True OrchwfError\n"
+    assert (
+        "AttributeError: module 'orchwf' has no attribute 'Orchestra'. Did you mean: 'Orchestrator'?\n" in done.stderr
+    )
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "orchwf.cli.app"])
+def test_interrupted_while_it_is_loaded(module: str):
+    """Ctrl-C before the command begins ends it with the code for that, and a line instead of a traceback."""
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from orchwf.cli import main\n"
+        "sys.exit(main(['--help']))"
+    )
+
+    done = run_python(code)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "orchwf: interrupted before it began\n")
 
 
 def test_import_has_no_effects():

@@ -1,5 +1,6 @@
 """A client starts runs that others execute, and talks to all of them; it executes nothing and needs no code."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -33,6 +34,7 @@ from orchwf import (
 from orchwf.core import events as ev
 from orchwf.ports import RunQuery, Store
 from orchwf.stores import MemoryStore
+from orchwf.testing import FakeClock
 from tests.kinds import KINDS, opened_store
 from tests.runtime.flows import Gate, log_of
 from tests.slowness import without_slowness
@@ -218,6 +220,28 @@ async def test_a_run_that_others_execute_is_paused_and_told(store: Store):
 
     assert (RunStatus.PAUSED, "lunch") == (result.status, result.error)
     assert ["run.started", "step.started", "signal.received", "step.completed", "run.paused"] == seen
+
+
+async def test_the_end_of_a_run_that_others_execute_is_told_to_who_follows_it():
+    """Nobody has to look for it: the clock of the one who follows stands still."""
+    store, gate, read = MemoryStore(), Gate(), asyncio.Event()
+    waits = make_workflow("Waits", [step(gate.pass_through, name="one")])
+    async with Orchestrator(store, workflows=[waits]) as one, Orchestrator(store, clock=FakeClock()) as other:
+        await one.start(waits(), run_id="A1")
+        await gate.came.get()
+        seen = []
+
+        async def follow() -> None:
+            async for event in (await other.get("A1")).events(follow=True):
+                seen.append(event.kind)
+                read.set()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow())
+            await read.wait()
+            gate.open()
+
+    assert ["run.started", "step.started", "step.completed", "run.completed"] == seen
 
 
 async def test_how_a_run_failed_elsewhere_is_told(store: Store):

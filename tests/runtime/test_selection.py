@@ -1,10 +1,24 @@
 """Runs of some of their steps: `only`, which `orchwf run --only` and `--until` give."""
 
+from pathlib import Path
+
 import pytest
 
-from orchwf import Orchestrator, Quorum, StepStatus, UnknownStepError, UsageError, step, workflow
+import orchwf
+from orchwf import (
+    Client,
+    Orchestrator,
+    Quorum,
+    StepStatus,
+    UnknownStepError,
+    UsageError,
+    make_workflow,
+    step,
+    workflow,
+)
 from orchwf.core.dag import dag_of
 from orchwf.core.selection import left_out, select
+from orchwf.stores import MemoryStore
 
 
 @workflow
@@ -116,6 +130,64 @@ async def test_a_run_of_some_steps():
     assert "it was left out when the run was started" == result.steps["load"].reason
     assert set(DAG.nodes) == set(whole.outputs)
     assert 0 == whole.steps["validate"].attempt
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+async def test_a_client_starts_a_run_of_some_steps(by_name: bool):
+    """Whoever executes it finds in its log what is left out; it ends as if it had been started there."""
+    store = MemoryStore()
+    async with Orchestrator(store, workflows=[Flow]) as orchestrator, Client(store) as client:
+        run = await client.start("Flow" if by_name else Flow(), run_id="r1", only=["+validate"])
+        first = [event async for event in run.events()][: len(DAG.nodes) - 1]
+        result = await run.result()
+        there = await (await orchestrator.start(Flow(), "r2", only=["+validate"])).result()
+
+    assert ["run.started", *["step.skipped"] * (len(DAG.nodes) - 2)] == [event.kind for event in first]
+    assert {"extract", "validate"} == set(result.outputs)
+    assert {name: step.status for name, step in there.steps.items()} == {
+        name: step.status for name, step in result.steps.items()
+    }
+
+
+async def test_what_is_left_out_is_of_the_graph_that_was_started(caplog: pytest.LogCaptureFixture):
+    """Code with another graph does not begin the run: which of its steps were meant nobody can know."""
+    store = MemoryStore()
+
+    async def one() -> int:
+        return 1
+
+    before = make_workflow("F", {"a": step(one), "b": step(one)})
+    after = make_workflow("F", {"a": step(one), "b": step(one), "c": step(one)})
+    async with Client(store) as client:
+        whole = await client.start(before(), run_id="whole")
+        part = await client.start(before(), run_id="part", only=["a"])
+        async with Orchestrator(store, workflows=[after]):
+            result = await whole.result()
+            steps = await part.steps()
+
+    assert {"a", "b", "c"} == set(result.outputs)
+    assert "pending" == steps["a"].status
+    assert "part" in caplog.text
+
+
+async def test_a_client_is_told_what_cannot_be_left_out():
+    """Before anything is written."""
+    async with Client("memory:") as client:
+        with pytest.raises(UsageError, match="step 'load' needs 'validate'"):
+            await client.start(Flow(), only=["load"])
+        with pytest.raises(UsageError, match="give not_before or only, not both"):
+            await client.start(Flow(), only=["extract"], not_before="1h")
+        assert () == (await client.list_runs()).runs
+
+
+def test_a_blocking_run_of_some_steps(tmp_path: Path):
+    """`orchwf.run` takes what `Orchestrator.run` does: some steps, and a run that there is already."""
+    store = f"sqlite:///{tmp_path}/runs.db"
+
+    result = orchwf.run(Flow(), store=store, run_id="r1", only=["extract"])
+    again = orchwf.run(Flow(), store=store, run_id="r1", on_duplicate="attach")
+
+    assert {"extract"} == set(result.outputs) == set(again.outputs)
 
 
 async def test_a_later_run_of_some_steps():

@@ -7,10 +7,11 @@ import pytest
 
 from orchwf import Orchestrator, make_workflow, step
 from orchwf.core import events as ev
+from orchwf.core.dag import dag_of
 from orchwf.core.events import ErrorInfo
 from orchwf.core.history import History
 from orchwf.core.tables import make_table
-from orchwf.core.timelines import make_timeline, period_of
+from orchwf.core.timelines import SlowPath, make_timeline, period_of, slow_path
 from orchwf.drawing import Lane, Timeline
 from orchwf.testing import TestOrchestrator
 from tests.runtime.flows import Gate
@@ -172,6 +173,36 @@ async def test_the_critical_path_is_marked():
     assert "quick" not in critical
     assert "F run r" == result.timeline().title
     assert result.timeline().note.startswith("completed in ")
+
+
+def test_a_step_that_runs_is_on_the_slow_path_until_now():
+    """The path of a run that goes on counts what its steps took so far; a step that took no time is not named."""
+
+    @step
+    def first() -> int: ...  # type: ignore[empty-body]
+
+    @step(depends_on=[first])
+    def free() -> int: ...  # type: ignore[empty-body]
+
+    @step(depends_on=[free])
+    def runs() -> int: ...  # type: ignore[empty-body]
+
+    past = history(STARTED, began("first", 100), done("first", 102), done("free", 102, 0), began("runs", 102))
+    dag = dag_of(make_workflow("F", [first, free, runs]))
+
+    path = slow_path(past.steps, dag, 110.0)
+
+    assert SlowPath((("first", 2.0), ("runs", 8.0))) == path
+    assert SlowPath(()) == slow_path(past.steps, None, 110.0)
+
+
+def test_the_slow_path_as_text():
+    """It names each step with its time; of many those that took longest, and of a hostile name what can be read."""
+    path = SlowPath(tuple((f"s{at}", float(at)) for at in range(1, 8)))
+
+    assert 28.0 == path.duration
+    assert "s3 3.0 s > s4 4.0 s > s5 5.0 s > s6 6.0 s > s7 7.0 s and 2 steps more" == str(path)
+    assert "\x1b" not in str(SlowPath((("\x1b[2J" + "x" * 1_000, 1.0),)))
 
 
 async def test_the_table_of_a_result():

@@ -43,6 +43,7 @@ from .runtime.hooks import Hook, Hooks
 from .runtime.interrupts import Interrupt, listening
 from .runtime.keeper import Keeper
 from .runtime.listing import RunPage, checked_statuses, run_page, run_query
+from .runtime.measures import Measures
 from .runtime.owner import this_process
 from .runtime.published import publish
 from .runtime.queues import Queues
@@ -163,6 +164,7 @@ class Orchestrator:
         self._periodic: Clock = self._clock
         # What is to happen at a time of day.
         self._planned: Clock = clock or WallClock()
+        self._measures = Measures()
         self._entered: Runs | None = None
         self._group = asyncio.TaskGroup()
         self._tending: list[asyncio.Task[None]] = []
@@ -200,7 +202,7 @@ class Orchestrator:
             store, self._clock, max_concurrency=self._max_concurrency, observers=self._observers,
             spawn=self._group.create_task, middleware=self._middleware,
             admission=Admission(store, str(owner), self._queues, clock=self._clock, periodic=self._periodic),
-            executors=self._executors,
+            executors=self._executors, measures=self._measures,
         )  # fmt: skip
         runs = Runs(
             store, engine, self._periodic, owner, registry, most_takeovers=self._max_takeovers, most=self._max_runs
@@ -296,6 +298,8 @@ class Orchestrator:
             # Two attempts to renew it have failed, or one takes as long.
             is_ready=is_alive and not runs.engine.is_draining and age < self._lease * _FRESH,
             is_draining=runs.engine.is_draining, runs=len(runs.engine.executions), steps=len(runs.engine.in_flight),
+            lease_age=age, store_answers=self._measures.has_answer_within(self._lease * (1 - _FRESH)),
+            loop_lag=self._measures.lag.now, commits=self._measures.commits.times(),
         )  # fmt: skip
 
     async def start(

@@ -519,6 +519,8 @@ class Engine:
             last_heartbeat=run.heartbeats.get(step), item=None if step < run.size else execution.item(step),
         )  # fmt: skip
         execution.attempts[step] = attempt
+        if self.measures.tally is not None and step not in execution.plan.eaches:
+            attempt.since = self.clock.now()
         if execution.plan.guarded and (trouble := self.admission.trouble(execution, step)) is not None:
             attempt.fail(trouble)
             return
@@ -625,6 +627,8 @@ class Engine:
     def _ended(self, execution: Execution, attempt: Attempt, ending: Ending) -> None:
         outcome, error = ending
         del execution.attempts[attempt.step]
+        if attempt.since is not None and (tally := self.measures.tally) is not None:
+            tally.ended_attempt(execution.record.workflow, attempt.node.name, self.clock.now() - attempt.since)
         if execution.gifts:
             execution.gifts.pop(attempt.step, None)
         if attempt.step in execution.resting:

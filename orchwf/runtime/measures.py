@@ -5,14 +5,16 @@ All of it is kept in numbers that do not grow, and written down where it happens
 are by the performance counter: a clock of a test stands still while something is written.
 """
 
+import asyncio
 from array import array
-from bisect import bisect_left
 from collections.abc import Sequence
 from time import perf_counter
 
 import attrs
 
-from ..ports import Append
+from ..ports import Append, Clock, Store
+from .histograms import Histogram
+from .tally import Tally
 
 _WINDOW = 256
 """How many commits the mean and the percentile are of."""
@@ -23,34 +25,6 @@ SECONDS = (
 """The bounds by which what should be quick is sorted."""
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 """Those by which numbers of events are sorted."""
-
-
-class Histogram:
-    """
-    How many values were at most so large.
-
-    Attributes:
-        bounds: The largest value of each class but the last one, which has no bound.
-        counts: How many values fell into each class.
-        sum: Of all values.
-    """
-
-    __slots__ = ("bounds", "counts", "sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        """One more value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
-
-    @property
-    def count(self) -> int:
-        """How many values there were."""
-        return sum(self.counts)
 
 
 @attrs.frozen(kw_only=True)
@@ -143,6 +117,22 @@ class Lag:
         return self.last if asked_at is None else max(self.last, perf_counter() - asked_at)
 
 
+@attrs.frozen(eq=False)
+class Opened:
+    """
+    What there is to look into once an orchestrator has opened.
+
+    Attributes:
+        loop: On which everything happens.
+        store: Where its runs are; it can be asked on the loop.
+        clock: What time it is.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    store: Store
+    clock: Clock
+
+
 class Measures:
     """
     What an orchestrator measures of itself.
@@ -151,12 +141,16 @@ class Measures:
         commits: What its engine writes.
         lag: How late its loop is.
         is_answered: Whether the store did what it was asked last, as far as that is known.
+        tally: What happens to runs and steps; None while nobody wants to know.
+        opened: What is looked into beside; None before the orchestrator has opened.
     """
 
     def __init__(self) -> None:
         self.commits = Commits()
         self.lag = Lag()
         self.is_answered = True
+        self.tally: Tally | None = None
+        self.opened: Opened | None = None
 
     def has_answer_within(self, patience: float) -> bool:
         """Whether the store did what it was asked last, and has not been asked for longer than so many seconds."""

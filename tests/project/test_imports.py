@@ -18,6 +18,7 @@ HEAVY = {
     "IPython",
     "psycopg",
     "starlette",
+    "prometheus_client",
 }
 
 

@@ -9,7 +9,8 @@ import pytest
 from orchwf import Orchestrator, make_workflow
 from orchwf.errors import StoreBusyError, StoreError
 from orchwf.ports import Append
-from orchwf.runtime.measures import Commits, CommitTimes, Histogram, Lag, Measures
+from orchwf.runtime.histograms import Histogram
+from orchwf.runtime.measures import Commits, CommitTimes, Lag, Measures
 from orchwf.stores import MemoryStore
 from orchwf.stores.relay import Relay
 from orchwf.testing import FakeClock

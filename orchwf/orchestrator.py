@@ -43,6 +43,7 @@ from .runtime.hooks import Hook, Hooks
 from .runtime.interrupts import Interrupt, listening
 from .runtime.keeper import Keeper
 from .runtime.listing import RunPage, checked_statuses, run_page, run_query
+from .runtime.measures import Measures, Opened
 from .runtime.owner import this_process
 from .runtime.published import publish
 from .runtime.queues import Queues
@@ -51,6 +52,7 @@ from .runtime.result import RunResult
 from .runtime.runs import Runs
 from .runtime.schedule import Schedule
 from .runtime.scheduler import Scheduler
+from .runtime.tally import Tally
 from .runtime.watchdog import Watchdog
 from .stores import default_store, open_store
 from .stores.coded import checked_codec
@@ -157,12 +159,14 @@ class Orchestrator:
         self._hooks = Hooks(
             around_runs, checked_hook("on_success", on_success), checked_hook("on_failure", on_failure)
         )  # fmt: skip
-        self._observers = (LogObserver(), *observers, *([self._hooks] if self._hooks.is_needed else []))
+        # The engine tells those that are added later, too.
+        self._observers = [LogObserver(), *observers, *([self._hooks] if self._hooks.is_needed else [])]
         self._clock = clock or SystemClock()
         # What is looked after again and again, whether or not a run waits for anything, goes by this one.
         self._periodic: Clock = self._clock
         # What is to happen at a time of day.
         self._planned: Clock = clock or WallClock()
+        self._measures = Measures()
         self._entered: Runs | None = None
         self._group = asyncio.TaskGroup()
         self._tending: list[asyncio.Task[None]] = []
@@ -200,7 +204,7 @@ class Orchestrator:
             store, self._clock, max_concurrency=self._max_concurrency, observers=self._observers,
             spawn=self._group.create_task, middleware=self._middleware,
             admission=Admission(store, str(owner), self._queues, clock=self._clock, periodic=self._periodic),
-            executors=self._executors,
+            executors=self._executors, measures=self._measures,
         )  # fmt: skip
         runs = Runs(
             store, engine, self._periodic, owner, registry, most_takeovers=self._max_takeovers, most=self._max_runs
@@ -222,6 +226,7 @@ class Orchestrator:
         self._tend(keeper.listen(), keeper.keep(), keeper.look())
         stack.callback(self._group.create_task(runs.hearing.listen()).cancel)
         self._entered, self._began_at = runs, self._periodic.now()
+        self._measures.opened = Opened(asyncio.get_running_loop(), store, self._clock)
         await publish(store, registry.served)
         await keeper.begin()
         self._tend(self._scheduler.serve())
@@ -296,7 +301,16 @@ class Orchestrator:
             # Two attempts to renew it have failed, or one takes as long.
             is_ready=is_alive and not runs.engine.is_draining and age < self._lease * _FRESH,
             is_draining=runs.engine.is_draining, runs=len(runs.engine.executions), steps=len(runs.engine.in_flight),
+            lease_age=age, store_answers=self._measures.has_answer_within(self._lease * (1 - _FRESH)),
+            loop_lag=self._measures.lag.now, commits=self._measures.commits.times(),
         )  # fmt: skip
+
+    def measured(self) -> Measures:
+        """What it measures of itself, for `orchwf.metrics`; from the first call on it counts runs and steps, too."""
+        if self._measures.tally is None:
+            self._measures.tally = Tally()
+            self._observers.append(self._measures.tally)
+        return self._measures
 
     async def start(
         self,

@@ -8,6 +8,7 @@ import attrs
 
 from .context import RunContext, StepContext
 from .core.caching import CacheEntry
+from .core.census import Census
 from .core.events import Event
 from .core.schedules import ScheduleRecord
 from .core.slots import Answer, Slot, SlotRequest
@@ -372,6 +373,14 @@ class Store(Protocol):
         """
         When (epoch seconds) the first run goes on that sleeps, and is due later than `after`; infinity if only messages
         wake those that are, None if there are none.
+        """
+        ...
+
+    async def census(self, now: float) -> Census:
+        """
+        How many runs have not ended at this instant (epoch seconds), and where they are.
+
+        What it costs depends on these runs, and not on how many have ended.
         """
         ...
 

@@ -89,6 +89,14 @@ def health_document(health: Health | None) -> Document:
         "renewed_at": iso_time(health.renewed_at),
         "runs": health.runs,
         "steps": health.steps,
+        "lease_age": round(health.lease_age, 3),
+        "store_answers": health.store_answers,
+        "loop_lag": round(health.loop_lag, 6),
+        "commits": {
+            "count": health.commits.count,
+            **{name: round(getattr(health.commits, name), 6) for name in ("last", "mean", "p99")},
+            "size": round(health.commits.size, 1),
+        },
     }
 
 

@@ -208,6 +208,7 @@ class Attempt:
         item: Which item of its step this is, if that has several.
         task: The task in which a coroutine body runs; None before it has begun, and once it is over.
         away: The body, if it runs elsewhere and was sent; else None.
+        since: Since when it may begin, where somebody counts how long it takes; else None.
     """
 
     host: Host
@@ -233,6 +234,7 @@ class Attempt:
     _given: "Future[None] | None" = None
     _revoke: Callable[[], None] = _nothing
     away: Away | None = None
+    since: float | None = None
 
     def context(self) -> StepContext:
         """What the body may know of itself."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
 import attrs
@@ -34,6 +35,7 @@ from .executors import Executors
 from .gates import Entry
 from .lanes import Lane, Lanes, Ready
 from .large import Large
+from .measures import Measures
 from .seats import Seats
 from .tasks import Tasks
 from .telling import tell
@@ -68,7 +70,8 @@ class Engine:
     `max_concurrency` bounds the attempts in flight over all runs. `serve` has to run as a task; everything else is
     called from the same loop. `reassure` is awaited between telling and doing: it lets go of the runs that were lost
     meanwhile. `executors` run the bodies of steps that name them. `middleware` stands around each body; with None plain
-    bodies begin on their threads at once. `admission` bounds the attempts of steps with a queue or a mutex.
+    bodies begin on their threads at once. `admission` bounds the attempts of steps with a queue or a mutex. `measures`
+    are kept of what is written.
     """
 
     def __init__(
@@ -82,11 +85,13 @@ class Engine:
         middleware: Sequence[AroundStep] | None = None,
         admission: Admission,
         executors: Executors,
+        measures: Measures,
     ) -> None:
         self.store = store
         self.clock = clock
         self.executions: dict[str, Execution] = {}
         self.failure: BaseException | None = None
+        self.measures = measures
         self._observers = observers
         self._loop = asyncio.get_running_loop()
         self._threads = Threads()
@@ -389,16 +394,22 @@ class Engine:
     # Writing.
 
     async def _write(self, appends: Sequence[Append]) -> list[Exception | None]:
-        wait = 0.05
+        wait, measures = 0.05, self.measures
         while True:
+            measures.commits.began_at = began_at = perf_counter()
             try:
-                return await self.store.append(appends)
+                outcomes = await self.store.append(appends)
             except StoreBusyError:
+                measures.is_answered = False
                 # Another process holds the file. The events stay true; so the same batch is written later.
                 await pause(self.clock, wait)
                 wait = min(1.0, wait * 2)
                 if self.is_stopped:
                     raise
+            else:
+                measures.is_answered = True
+                measures.commits.note(began_at, appends)
+                return outcomes
 
     def _append_of(self, written: _Written) -> Append:
         execution, events, summary = written.execution, written.events, written.summary
@@ -505,6 +516,8 @@ class Engine:
             last_heartbeat=run.heartbeats.get(step), item=None if step < run.size else execution.item(step),
         )  # fmt: skip
         execution.attempts[step] = attempt
+        if self.measures.tally is not None and step not in execution.plan.eaches:
+            attempt.since = self.clock.now()
         if execution.plan.guarded and (trouble := self.admission.trouble(execution, step)) is not None:
             attempt.fail(trouble)
             return
@@ -611,6 +624,8 @@ class Engine:
     def _ended(self, execution: Execution, attempt: Attempt, ending: Ending) -> None:
         outcome, error = ending
         del execution.attempts[attempt.step]
+        if attempt.since is not None and (tally := self.measures.tally) is not None:
+            tally.ended_attempt(execution.record.workflow, attempt.node.name, self.clock.now() - attempt.since)
         if execution.gifts:
             execution.gifts.pop(attempt.step, None)
         if attempt.step in execution.resting:
@@ -653,6 +668,8 @@ class Engine:
         self.stop()
 
     def _give_up(self, error: BaseException) -> None:
+        if isinstance(error, StoreError):
+            self.measures.is_answered = False
         self.failure = error
         for execution in list(self.executions.values()):
             self.let_go(execution, error)

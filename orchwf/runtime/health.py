@@ -2,6 +2,8 @@
 
 import attrs
 
+from .measures import CommitTimes
+
 
 @attrs.frozen(kw_only=True)
 class Health:
@@ -17,6 +19,11 @@ class Health:
         is_draining: Whether it was told to end.
         runs: How many runs it executes.
         steps: How many attempts are in flight.
+        lease_age: How many seconds ago its lease was renewed; others take its runs up once that is more than its lease.
+        store_answers: Whether the store did what it was asked last, and nothing waits for it for long.
+        loop_lag: How many seconds its event loop takes to do what it is asked to do at once; that is tried twice a
+            second.
+        commits: How long it takes to write.
     """
 
     worker: str
@@ -27,3 +34,7 @@ class Health:
     is_draining: bool
     runs: int
     steps: int
+    lease_age: float = 0.0
+    store_answers: bool = True
+    loop_lag: float = 0.0
+    commits: CommitTimes = attrs.field(factory=CommitTimes)

@@ -197,6 +197,7 @@ class Keeper:
         """Say that we live. If we were taken for dead, find out what we have lost; and see who else is gone."""
         runs, now = self._runs, self._runs.clock.now()
         renewal = await runs.store.renew(str(runs.owner), self._lease, near=beginning_of(runs.owner))
+        runs.engine.measures.is_answered = True
         if not renewal.was_live:
             await runs.let_lost_ones_go()
         self._seen_at = now
@@ -319,6 +320,7 @@ class Keeper:
         try:
             await work()
         except StoreError as error:
+            self._runs.engine.measures.is_answered = False
             if not self._runs.engine.is_stopped:
                 _LOGGER.warning("%s", error)
             return False

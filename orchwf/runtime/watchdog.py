@@ -1,4 +1,4 @@
-"""Tells which step blocks the event loop."""
+"""Tells how late the event loop is, and which step blocks it."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ _BLOCKED = 1.0
 
 class Watchdog:
     """
-    Looks from a thread whether the loop still turns while attempts are in flight.
+    Looks from a thread whether the loop still turns, and how soon it does what it is asked.
 
     A loop that is blocked renews nothing, commits nothing and starts nothing: the warning names the step and the line
     that it stands at.
@@ -35,15 +35,17 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._closed.wait(_EVERY):
-            if not self._engine.executions:
-                continue
             self._turned.clear()
             try:
-                self._loop.call_soon_threadsafe(self._turned.set)
+                self._loop.call_soon_threadsafe(self._turn, self._engine.measures.lag.ask())
             except RuntimeError:
                 return
             if not self._turned.wait(_BLOCKED) and not self._closed.is_set():
                 self._warn()
+
+    def _turn(self, asked_at: float) -> None:
+        self._engine.measures.lag.note(asked_at)
+        self._turned.set()
 
     def _warn(self) -> None:
         task = asyncio.current_task(self._loop)

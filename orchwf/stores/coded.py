@@ -59,6 +59,7 @@ class CodedStore:
         self._light = inner if isinstance(inner, LightStore) else None
         # What holds no payload goes straight through.
         self.definition, self.claim, self.delete = inner.definition, inner.claim, inner.delete
+        self.census = inner.census
         self.renew, self.release = inner.renew, inner.release
         self.listen, self.watch = inner.listen, inner.watch
         self.next_wake, self.forget_expired = inner.next_wake, inner.forget_expired

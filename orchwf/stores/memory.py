@@ -11,6 +11,7 @@ import attrs
 
 from ..blobs.references import following
 from ..core.caching import CacheEntry, Lookup
+from ..core.census import Census
 from ..core.events import Event, SignalReceived, to_row
 from ..core.schedules import ScheduleRecord
 from ..core.slots import Answer, Slot, SlotRequest
@@ -18,6 +19,7 @@ from ..errors import ConflictError, RunEndedError, RunExistsError, RunNotFoundEr
 from ..ports import Append, Hint, HintKind, Message, Renewal, RunQuery, RunRecord, Taken, Wanted
 from .hints import RESTS
 from .labels import decode_labels, encode_labels, numbering_error
+from .memory_census import counted
 from .memory_hints import Hints
 from .memory_runs import StoredRun, matches, wanted_in_turn
 from .memory_slots import Slots
@@ -39,7 +41,7 @@ class MemoryStore:
         self._now = now
         self._leases: dict[str, tuple[float, float]] = {}
         self._cache: dict[str, CacheEntry] = {}
-        self._slots = Slots(now, lambda owner: not self._has_lapsed(owner), self._find)
+        self._slots = Slots(now, self._is_live, self._find)
         self._runs: dict[str, StoredRun] = {}
         self._definitions: dict[str, str] = {}
         self._schedules: dict[str, ScheduleRecord] = {}
@@ -184,6 +186,9 @@ class MemoryStore:
             run.record = attrs.evolve(run.record, owner=None)
         self._hints.freed(run.record for run in owned)
 
+    def _is_live(self, owner: str) -> bool:
+        return not self._has_lapsed(owner)
+
     def _has_lapsed(self, owner: str) -> bool:
         renewal = self._leases.get(owner)
         if renewal is None:
@@ -221,6 +226,10 @@ class MemoryStore:
         self._check_open()
         wakes = [run.record.wake_at for run in self._runs.values() if run.record.wake_at is not None]
         return min((wake_at for wake_at in wakes if after < wake_at), default=None)
+
+    async def census(self, now: float) -> Census:
+        self._check_open()
+        return counted(self._runs.values(), self._leases, self._slots.held, now=now, is_live=self._is_live)
 
     async def facts(self) -> dict[str, str]:
         self._check_open()

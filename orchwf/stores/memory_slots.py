@@ -71,7 +71,12 @@ class Slots:
     @property
     def count(self) -> int:
         """How many slots are held."""
-        return sum(self._is_live(key[0]) for held in self._held.values() for key in held)
+        return sum(self.held.values())
+
+    @property
+    def held(self) -> Mapping[str, int]:
+        """Limit -> how many slots of it are held."""
+        return {limit: sum(self._is_live(key[0]) for key in held) for limit, held in self._held.items()}
 
     def holders(self, limit: str) -> Mapping[str, int]:
         self._free(limit, {key for key in self._held.get(limit, ()) if not self._is_live(key[0])})

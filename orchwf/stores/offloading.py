@@ -59,6 +59,7 @@ class OffloadingStore:
         # What holds no value goes straight through.
         self.get, self.runs, self.delete = inner.get, inner.runs, inner.delete
         self.definition, self.claim, self.delete_schedule = inner.definition, inner.claim, inner.delete_schedule
+        self.census = inner.census
         self.renew, self.release, self.take = inner.renew, inner.release, inner.take
         self.listen, self.watch = inner.listen, inner.watch
         self.next_wake, self.mentioned = inner.next_wake, inner.mentioned

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from ..core.census import Census
 from ..core.events import Event
 from ..core.schedules import ScheduleRecord
 from ..core.slots import Answer, Slot, SlotRequest
@@ -11,6 +12,7 @@ from ..core.state import RunStatus
 from ..errors import RunEndedError, RunNotFoundError, StoreError
 from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Taken, Wanted
 from .postgres_append import are_written, write_one_by_one, write_together
+from .postgres_census import get_census
 from .postgres_connection import LAST_PATIENCE, PostgresConnections, Transaction
 from .postgres_delete import delete_runs
 from .postgres_errors import ROW_ERRORS, unusable
@@ -160,6 +162,9 @@ class PostgresStore:
 
     async def next_wake(self, after: float) -> float | None:
         return await self._connections.ask(partial(get_next_wake, after=after))
+
+    async def census(self, now: float) -> Census:
+        return await self._connections.ask(partial(get_census, now=now))
 
     async def facts(self) -> dict[str, str]:
         return await self._connections.read(partial(get_facts, schema=self._schema))

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from ..core.census import Census
 from ..core.events import Event
 from ..core.schedules import ScheduleRecord
 from ..core.slots import Answer, Slot, SlotRequest
@@ -62,6 +63,9 @@ class Relay:
 
     async def next_wake(self, after: float) -> float | None:
         return await self.passed(lambda: self.inner.next_wake(after))
+
+    async def census(self, now: float) -> Census:
+        return await self.passed(lambda: self.inner.census(now))
 
     async def facts(self) -> dict[str, str]:
         return await self.passed(self.inner.facts)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ..core.census import Census
 from ..core.events import Event
 from ..core.schedules import ScheduleRecord
 from ..core.slots import Answer, Slot, SlotRequest
@@ -17,6 +18,7 @@ from ..errors import RunEndedError, RunNotFoundError
 from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Taken, Wanted
 from .sqlite_append import write_appends
 from .sqlite_cache import forget_expired
+from .sqlite_census import get_census
 from .sqlite_connection import SQLiteConnection
 from .sqlite_delete import delete_runs
 from .sqlite_errors import unusable
@@ -131,6 +133,9 @@ class SQLiteStore:
 
     async def next_wake(self, after: float) -> float | None:
         return await self._call(partial(get_next_wake, after=after))
+
+    async def census(self, now: float) -> Census:
+        return await self._call(partial(get_census, now=now))
 
     async def facts(self) -> dict[str, str]:
         return await self._call(partial(get_facts, path=self._connection.path))

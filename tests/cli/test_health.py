@@ -11,10 +11,12 @@ from orchwf.cli import health as module
 from orchwf.cli.exits import CommandError
 from orchwf.cli.health import parse_address, served
 from orchwf.runtime.health import Health
+from orchwf.runtime.measures import CommitTimes
 
 WELL = Health(
     worker="process 7 on vm, ab12", since=1000.0, renewed_at=1005.0, is_alive=True, is_ready=True, is_draining=False,
-    runs=2, steps=3,
+    runs=2, steps=3, lease_age=1.5, loop_lag=0.0002,
+    commits=CommitTimes(count=9, last=0.001, mean=0.002, p99=0.004, size=2.5),
 )  # fmt: skip
 DRAINING = attrs.evolve(WELL, is_ready=False, is_draining=True)
 CUT_OFF = attrs.evolve(WELL, is_ready=False)
@@ -69,7 +71,8 @@ async def test_what_is_told():
 
     assert {
         "status": "ready", "worker": "process 7 on vm, ab12", "since": "1970-01-01T00:16:40.000Z",
-        "renewed_at": "1970-01-01T00:16:45.000Z", "runs": 2, "steps": 3,
+        "renewed_at": "1970-01-01T00:16:45.000Z", "runs": 2, "steps": 3, "lease_age": 1.5, "store_answers": True,
+        "loop_lag": 0.0002, "commits": {"count": 9, "last": 0.001, "mean": 0.002, "p99": 0.004, "size": 2.5},
     } == json.loads(body)  # fmt: skip
     own = {"Content-Type: application/json", "Cache-Control: no-store", "Connection: close"}
     assert {*own, f"Content-Length: {len(body)}"} == set(headers)

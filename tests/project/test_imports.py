@@ -20,6 +20,7 @@ HEAVY = {
     "IPython",
     "psycopg",
     "starlette",
+    "prometheus_client",
 }
 
 

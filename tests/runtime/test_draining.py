@@ -135,6 +135,10 @@ async def test_how_it_is():
     assert (False, False) == (closed.is_alive, closed.is_ready)
     assert idle.worker.startswith("process ")
     assert idle.since <= idle.renewed_at + 1
+    assert (0, 1) == (idle.commits.count, busy.commits.count)
+    assert 0 < busy.commits.last == busy.commits.mean == busy.commits.p99
+    # The run, and the start of its step.
+    assert 2 == busy.commits.size
 
 
 async def test_a_store_that_cannot_be_reached_shows():
@@ -156,11 +160,13 @@ async def test_a_store_that_cannot_be_reached_shows():
             await clock.advance(9)
             health = orchestrator.health()
             assert health is not None
-            seen.append((health.is_alive, health.is_ready))
+            seen.append((health.is_alive, health.is_ready, health.store_answers, round(health.lease_age)))
         store.is_lost = False
         await clock.advance(10)
         health = orchestrator.health()
 
     assert health is not None
-    assert health.is_ready
-    assert [(True, True), (True, True), (True, False), (False, False)] == seen
+    assert (True, True) == (health.is_ready, health.store_answers)
+    assert [
+        (True, True, True, 9), (True, True, False, 18), (True, False, False, 27), (False, False, False, 36),
+    ] == seen  # fmt: skip

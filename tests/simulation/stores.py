@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
+from orchwf.core.census import Census
 from orchwf.core.events import Event
 from orchwf.core.schedules import ScheduleRecord
 from orchwf.core.slots import Answer, Slot, SlotRequest
@@ -230,6 +231,9 @@ class Line:
 
     async def next_wake(self, after: float) -> float | None:
         return await self._call(lambda: self._store.next_wake(after))
+
+    async def census(self, now: float) -> Census:
+        return await self._call(lambda: self._store.census(now))
 
     async def facts(self) -> dict[str, str]:
         return await self._call(self._store.facts)

@@ -11,8 +11,11 @@ import attrs
 import pytest
 
 from orchwf.core import events as ev
+from orchwf.core.census import Census, Place
 from orchwf.core.events import EVENT_TYPES
+from orchwf.core.limits import Limit
 from orchwf.core.schedules import Phase
+from orchwf.core.slots import SlotRequest
 from orchwf.core.state import RunStatus
 from orchwf.errors import ConflictError, RunEndedError, RunExistsError, RunNotFoundError, StoreError
 from orchwf.ports import Append, Hint, HintKind, Message, RunQuery, Store, Summary, Wanted
@@ -661,6 +664,98 @@ class StoreContract:
         assert (None, math.inf) == (none, only_messages)
         wakes = [await store.next_wake(after) for after in (-1.0, NOW, NOW + 2, NOW + 4.9, NOW + 5, math.inf)]
         assert [NOW + 2, NOW + 2, NOW + 5, NOW + 5, math.inf, None] == wakes
+
+    async def test_a_census_says_where_the_runs_are(self, store: Store):
+        """Those that have ended, and those that are another workflow's, are not among them."""
+        await store.renew("me", 60)
+        await written(
+            store,
+            creation("E1", owner="me"),
+            creation("W1", started(1), started(2)),
+            creation("W2", slept_at=NOW - 5),
+            creation("W3", started(1), owner="gone"),
+            creation("W4", wake_at=NOW - 50, slept_at=NOW - 99),
+            creation("W5", status=RunStatus.SCHEDULED, wake_at=NOW),
+            creation("A1", wake_at=NOW + 5, slept_at=NOW),
+            creation("A2", wake_at=math.inf),
+            creation("E2", wake_at=NOW - 70, owner="me"),
+            creation("S1", status=RunStatus.SCHEDULED, wake_at=NOW + 0.5),
+            creation("D1", status=RunStatus.COMPLETED, ended_at=NOW),
+            creation("D2", status=RunStatus.FAILED, ended_at=NOW),
+            creation("D3", status=RunStatus.CANCELLED, ended_at=NOW),
+            creation("R1", workflow="Refunds", owner="me"),
+        )
+
+        census = await store.census(NOW)
+
+        assert {
+            ("Orders", Place.EXECUTED): 2, ("Orders", Place.WAITING): 5, ("Orders", Place.ASLEEP): 2,
+            ("Orders", Place.SCHEDULED): 1, ("Refunds", Place.EXECUTED): 1,
+        } == census.runs  # fmt: skip
+        assert {"Orders": NOW - 50} == census.waiting_since
+        assert (1, 0) == (census.held, census.lapsed)
+
+    @pytest.mark.parametrize(
+        ("creations", "since"),
+        [
+            ([creation("A1", started(1), started(2))], NOW + 2),
+            ([creation("A1", slept_at=NOW - 5)], NOW - 5),
+            ([creation("A1", created_at=NOW - 9)], NOW - 9),
+            ([creation("A1", started(9)), creation("A2", started(1), started(4))], NOW + 4),
+            ([creation("A1", wake_at=NOW - 1, slept_at=NOW - 2)], NOW - 1),
+        ],
+        ids=["let go of", "left to others", "of which nothing happened", "of several", "due"],
+    )
+    async def test_since_when_runs_wait(self, store: Store, creations: list[Append], since: float):
+        """Since the last of what happened to it, since it was to go on, or since it was made for others."""
+        for each in creations:
+            await written(store, Append(run_id=each.run_id, expected=0, create=each.create, events=[]))
+            for n, event in enumerate(each.events):
+                await written(store, Append(run_id=each.run_id, expected=n, events=[attrs.evolve(event, seq=n + 1)]))
+
+        census = await store.census(NOW)
+
+        assert {"Orders": since} == census.waiting_since
+
+    async def test_a_census_says_why_runs_are_paused(self, store: Store):
+        """By the last time that they were, whatever was said to them since."""
+        taken, asked = ev.RunPaused(seq=1, at=NOW, reason="x", cause="takeovers"), ev.RunPaused(seq=2, at=NOW)
+        await written(
+            store,
+            creation("A1", taken, received(2, "m1"), status=RunStatus.PAUSED),
+            creation("A2", taken, asked, status=RunStatus.PAUSED),
+            creation("A3", status=RunStatus.PAUSED),
+            creation("A4", taken, status=RunStatus.COMPLETED),
+            creation("B1", taken, workflow="Refunds", status=RunStatus.PAUSED, owner="me"),
+        )
+
+        census = await store.census(NOW)
+
+        assert {("Orders", Place.PAUSED): 3, ("Refunds", Place.PAUSED): 1} == census.runs
+        assert {
+            ("Orders", "takeovers"): 1, ("Orders", "request"): 2, ("Refunds", "takeovers"): 1,
+        } == census.paused  # fmt: skip
+
+    async def test_a_census_counts_leases_and_slots(self, store: Store):
+        """Of the slots those of queues, all keys of one together; of leases that ran out those that matter."""
+        names = ['["queue", "api"]', '["queue", "api", "eu"]', '["mutex", "ledger"]']
+        limits = [Limit(name=name, concurrency=5) for name in names]
+        await store.renew("me", 60)
+        await store.renew("you", 60)
+        await store.take_slots(
+            "me", [SlotRequest(limits=[limit], run_id="A1", step="charge", attempt=1) for limit in limits]
+        )
+        await written(store, creation("A1", owner="gone"), creation("A2", owner="done", status=RunStatus.COMPLETED))
+        for name in ("gone", "done"):
+            await store.renew(name, 1e-6)
+
+        census = await store.census(NOW)
+
+        assert (2, 1, {"api": 2}) == (census.held, census.lapsed, census.slots)
+
+    async def test_a_census_of_nothing(self, store: Store):
+        """All of it is empty."""
+        assert Census() == await store.census(NOW)
 
     @pytest.mark.parametrize(
         ("query", "expected"),

@@ -567,6 +567,7 @@ ROUNDS: dict[str, tuple[Call, int]] = {
     "take some": (lambda store: store.take("me", Wanted(awake=["Orders"], limit=5)), 2),
     "watch": (lambda store: store.watch("A1"), 2),
     "next_wake": (lambda store: store.next_wake(0), 1),
+    "census": (lambda store: store.census(0), 1),
     "schedules": (lambda store: store.schedules(), 1),
     "append": (lambda store: store.append([more(f"A{n}", started(1), started(2)) for n in range(9)]), 2),
 }

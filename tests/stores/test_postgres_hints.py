@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import psycopg
@@ -15,6 +15,7 @@ from orchwf.ports import Hint, HintKind, Renewal, RunQuery, Wanted
 from orchwf.stores import postgres_connection, postgres_hints
 from orchwf.stores.hints import hint_text, read_hint
 from orchwf.stores.postgres import PostgresStore, open_postgres
+from orchwf.stores.postgres_census import _CENSUS
 from orchwf.stores.postgres_connection import Transaction
 from orchwf.stores.postgres_take import left_sql, take_sql, take_values
 from orchwf.stores.postgres_url import parse_url
@@ -22,7 +23,7 @@ from orchwf.testing import FakeClock
 from tests.runtime.test_sharing_out import leave, named
 
 from .contract import Ears
-from .samples import creation, written
+from .samples import NOW, creation, written
 
 
 @pytest.fixture
@@ -201,6 +202,43 @@ async def test_what_others_have_locked_is_looked_for_again(store: PostgresStore,
     assert RunStatus.COMPLETED is result.status
 
 
+async def grown_and_explained(store: PostgresStore, looks: Sequence[tuple[str, Any]]) -> list[str]:
+    """The plan of these statements, each with its values, once 100,000 more runs have ended."""
+    columns = "no, created_at, id, workflow, version, fingerprint, entrypoint, status, error, metadata, tags"
+
+    async def grow(transaction: Transaction) -> None:
+        await transaction.send(
+            f"INSERT INTO runs ({columns}) SELECT number, 0, 'r' || number, 'Orders', '', '', '', 'completed', '', "
+            "'{}', '{}' FROM generate_series(10, 100010) AS number"
+        )
+        await transaction.send("ANALYZE runs")
+
+    async def explain(transaction: Transaction) -> list[str]:
+        explained = "EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off)"
+        plans = [await transaction.rows(f"{explained} {sql}", values) for sql, values in looks]
+        return [row[0] for rows in plans for row in rows]
+
+    await store._connections.write(grow)
+    return await store._connections.write(explain)
+
+
+def check_scans(plan: list[str]) -> None:
+    """See that no run is read that is not wanted, but for some."""
+    scans = [line.strip() for line in plan if "Scan" in line and " on runs" in line]
+    removed = [line for line in plan if "Rows Removed" in line]
+    assert scans
+    assert all("Seq Scan" not in line for line in scans), "\n".join(plan)
+    assert all(int(line.rpartition(":")[2]) < 10 for line in removed), "\n".join(plan)
+
+
+@pytest.mark.slow
+async def test_a_census_looks_at_no_run_that_has_ended(store: PostgresStore):
+    """By the index of the statuses."""
+    await written(store, creation("free"), creation("left", owner="gone"), creation("asleep", wake_at=NOW))
+
+    check_scans(await grown_and_explained(store, [(_CENSUS, [NOW])]))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "wanted",
@@ -213,29 +251,7 @@ async def test_what_others_have_locked_is_looked_for_again(store: PostgresStore,
 async def test_what_has_ended_is_not_looked_at(store: PostgresStore, wanted: Wanted):
     """However much there is of it: no more rows are read than of what has not ended."""
     await written(store, creation("free"), creation("left", owner="gone"), creation("asleep", wake_at=0.0))
-    columns = "no, created_at, id, workflow, version, fingerprint, entrypoint, status, error, metadata, tags"
+    values = take_values("me", wanted, wanted.limit)
 
-    async def grow(transaction: Transaction) -> None:
-        await transaction.send(
-            f"INSERT INTO runs ({columns}) SELECT number, 0, 'r' || number, 'Orders', '', '', '', 'completed', '', "
-            "'{}', '{}' FROM generate_series(10, 100010) AS number"
-        )
-        await transaction.send("ANALYZE runs")
-
-    async def explain(transaction: Transaction) -> list[str]:
-        explained, values = (
-            "EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off)",
-            take_values("me", wanted, wanted.limit),
-        )
-        looks = [await transaction.rows(f"{explained} {sql}", values) for sql in (take_sql(wanted), left_sql(wanted))]
-        return [row[0] for rows in looks for row in rows]
-
-    await store._connections.write(grow)
-    plan = await store._connections.write(explain)
-
-    scans = [line.strip() for line in plan if "Scan" in line and " on runs" in line]
-    removed = [line for line in plan if "Rows Removed" in line]
-    assert scans
-    assert all("Seq Scan" not in line for line in scans), "\n".join(plan)
-    assert all(int(line.rpartition(":")[2]) < 10 for line in removed), "\n".join(plan)
+    check_scans(await grown_and_explained(store, [(take_sql(wanted), values), (left_sql(wanted), values)]))
     assert 100_004 == len(await store.runs(RunQuery()))

@@ -89,6 +89,7 @@ calls = st.one_of(
     st.tuples(st.just("claim"), run_ids, owners, owners),
     st.tuples(st.just("send"), messages),
     st.tuples(st.just("next_wake"), times),
+    st.tuples(st.just("census"), times),
     st.tuples(st.just("take"), st.sampled_from(["me", "you"]), wishes),
     st.tuples(st.just("delete"), st.lists(run_ids, max_size=2)),
     st.tuples(st.just("runs"), queries),

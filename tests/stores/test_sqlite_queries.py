@@ -9,6 +9,7 @@ from orchwf.core.state import RunStatus
 from orchwf.ports import RunQuery
 from orchwf.stores.records import after_all_with
 from orchwf.stores.sqlite import SQLiteStore, open_sqlite
+from orchwf.stores.sqlite_census import _CENSUS
 from orchwf.stores.sqlite_query import _INBOX, _NEXT_WAKE, _READ, selects
 from orchwf.stores.sqlite_take import _AWAKE, _CALLED, _DUE, _GONE, _SET_BACK
 
@@ -147,6 +148,17 @@ async def test_when_the_next_run_wakes_is_found_among_many_that_sleep(store: SQL
     wakes = await plan(store, _NEXT_WAKE, [NOW])
 
     assert ["SEARCH runs USING COVERING INDEX runs_asleep (wake_at>?)"] == wakes
+
+
+async def test_a_census_looks_at_no_run_that_has_ended(store: SQLiteStore):
+    """Of those that sleep not even a row is read."""
+    steps = await plan(store, _CENSUS, [NOW])
+
+    scans = [step for step in steps if step.startswith(("SCAN runs", "SCAN log"))]
+    # The index has those alone that are awake.
+    assert ["SCAN runs USING INDEX runs_awake"] == scans
+    counts = "SEARCH runs USING COVERING INDEX runs_by_workflow_and_status (workflow=? AND status=?)"
+    assert 1 == steps.count(counts)
 
 
 async def test_an_empty_inbox_costs_nothing(store: SQLiteStore):

@@ -39,11 +39,12 @@ async def show(site: Site, request: Request) -> Response:
     before = query.get("before", "")
     cursor = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
     listing = await find_runs(site.store, search, before=cursor, limit=PAGE)
+    progresses = await site.progresses.of(site.store, listing.runs)
     now = site.clock.now()
     return site.page(
         request, "runs.html", search=search, listing=listing, rows=rows_of(listing.runs, now),
-        bars=strip(listing.runs, now), before=cursor, statuses=list(RunStatus), seen=mark_of_listing(listing.runs),
-        is_chosen=lambda status: search.query.statuses == [status],
+        bars=strip(listing.runs, now), before=cursor, statuses=list(RunStatus), progresses=progresses,
+        seen=mark_of_listing(listing.runs, progresses), is_chosen=lambda status: search.query.statuses == [status],
     )  # fmt: skip
 
 

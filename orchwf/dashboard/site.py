@@ -28,6 +28,7 @@ from ..runtime.stored import pages, stored_dag, stored_history
 from ..stores import open_store
 from .access import Access
 from .guard import Visitor
+from .progress import Progresses
 from .rendering import templates
 
 FOLDER = Path(__file__).parent
@@ -63,6 +64,7 @@ class Site:
     clock: Clock
     templates: Environment = attrs.field(init=False)
     is_closing: bool = attrs.field(default=False, init=False)
+    progresses: Progresses = attrs.field(factory=Progresses, init=False)
     _store: Store | None = attrs.field(default=None, init=False)
     _client: Client | None = attrs.field(default=None, init=False)
     _dags: "OrderedDict[str, Dag]" = attrs.field(factory=OrderedDict, init=False)

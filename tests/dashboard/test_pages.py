@@ -1,16 +1,24 @@
 """What the pages show."""
 
 import asyncio
+import json
 import re
 
+import attrs
 import pytest
 
 import orchwf
 from orchwf import Orchestrator, make_workflow, step
+from orchwf.core.limits import Limit
+from orchwf.core.slots import SlotRequest
 from orchwf.dashboard import create_app
 from tests.dashboard.browsers import TOKEN, Invoice, Sales, Slow, shown, visitor
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e]-->\ud800"
+
+
+ME, YOU = "here/1|7|1|a", "there/1|8|1|b"
+PLAIN = Limit(name="newer", concurrency=1)
 
 
 def body() -> str:
@@ -136,6 +144,31 @@ async def test_workers_and_the_system():
     assert "alive" in workers
     assert "Nothing: all is well." in system
     assert "integrity" in system
+
+
+async def test_who_holds_the_places_of_limits():
+    """Of each limit: which step of which run holds a place for how long, and which processes wait for one."""
+    store = await orchwf.open_store("memory:")
+    hostile, keyed = (
+        Limit(name=json.dumps(["mutex", HOSTILE[:-1]])),
+        Limit(name='["queue", "api", "acme"]', concurrency=1),
+    )
+    for limit, run in ((attrs.evolve(hostile, concurrency=1), HOSTILE[:-1]), (keyed, "A2"), (PLAIN, "A3")):
+        await store.take_slots(ME, [SlotRequest(limits=[limit], run_id=run, step="call", attempt=1, item=3)])
+    for owner in (ME, YOU):
+        await store.renew(owner, 60)
+    await store.take_slots(YOU, [SlotRequest(limits=[keyed], run_id="A4", step="call", attempt=1)])
+    async with visitor(create_app(store)) as browser:
+        page = (await browser.get("/workers")).text
+    await store.close()
+
+    assert "queue &#39;api&#39; for &#39;acme&#39;" in page
+    assert page.index("acme") < page.index("newer")
+    assert "process 8 on there for" in page
+    assert ">call[3]</a>" in page
+    assert 'href="/run?id=A2"' in page
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
 
 
 async def test_findings_are_told_with_the_way_out():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
@@ -127,9 +128,31 @@ async def test_schedules_and_their_times():
         await browser.act("resume-schedule", schedule="morning")
         asked = await browser.act("trigger", schedule="morning")
 
-    assert page.count("06:30 CE") == 11
+    assert page.partition("Past times")[0].count("06:30 CE") == 11
     assert ">Go on<" in paused
     assert "is asked for" in asked.text
+
+
+async def test_what_became_of_the_times_of_a_schedule():
+    """Of a range of days each time has its run, or none; what has not ended can be cancelled together."""
+    async with shown([Sales, Slow]) as (orchestrator, browser):
+        await orchestrator.schedule(Slow(), cron="0 * * * *", tz="UTC", name="hourly")
+        now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        run = await orchestrator.start(Slow(), f"hourly@{now - timedelta(hours=3):%Y-%m-%dT%H:%M:%S+00:00}")
+        day = (now - timedelta(days=2)).date()
+        page = (await browser.get(f"/schedules?from={day}")).text
+        many = (await browser.get("/schedules?from=2026-01-01&to=2026-03-01")).text
+        answers = [
+            (await browser.get(f"/schedules?from={text}")).text for text in ("yesterday", "9999-12-31", "0001-01-01")
+        ]
+        await run.terminate()
+
+    assert "<span>1 running</span>" in page
+    assert 'name="run" value="hourly@' in page
+    assert "no run" in page
+    assert "those after the first 200" in many
+    assert "the range takes days" in answers[0]
+    assert all("hourly" in answer for answer in answers)
 
 
 async def test_workers_and_the_system():

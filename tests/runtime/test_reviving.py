@@ -1,7 +1,7 @@
 """Runs that somebody resumes who has not their code: whoever serves the workflow goes on with them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -137,7 +137,7 @@ async def test_a_graph_that_has_changed_since(store: Store):
         steps = {name: step(body(name), name=name) for name in names}
         return make_workflow("Flow", steps, on_change=on_change)  # type: ignore[arg-type]
 
-    def body(name: str):  # type: ignore[no-untyped-def]
+    def body(name: str) -> Callable[[], str]:
         def run() -> str:
             if name == "b" and MOOD["bad"]:
                 raise ValueError("no")

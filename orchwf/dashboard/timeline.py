@@ -74,7 +74,10 @@ def critical_steps(steps: Mapping[str, StepRecord], dag: Dag | None) -> Collecti
     if dag is None:
         return frozenset()
     durations = {
-        name: record.duration for name, record in steps.items() if record.duration is not None and name in dag.nodes
+        # Clocks are set back.
+        name: max(0.0, record.duration)
+        for name, record in steps.items()
+        if record.duration is not None and name in dag.nodes
     }
     return durations.keys() & dag.critical_path(durations).steps if durations else frozenset()
 

@@ -94,6 +94,8 @@ async def test_pages_for_workflows():
         page = (await browser.get("/workflow?name=Sales")).text
 
     assert "67 % of 3" in listing
+    assert "half took up to" in page
+    assert re.search(r"The longest way, by what half of these runs took: .*(extract|validate|load) ", page)
     assert "Invoice" in listing
     assert page.count('title="A1: failed"') == 2
     assert 'name="input:day"' in page

@@ -6,7 +6,11 @@ import attrs
 
 import orchwf
 from orchwf import Orchestrator, make_workflow, step, workflow
+from orchwf.core.dag import dag_of
+from orchwf.core.history import StepRecord
+from orchwf.core.state import StepStatus
 from orchwf.dashboard import create_app
+from orchwf.dashboard.timeline import critical_steps, timeline_of
 from tests.dashboard.browsers import Sales, shown, visitor
 
 
@@ -102,3 +106,11 @@ async def test_a_schedule_that_cannot_be_read_here():
 
     assert "Moon/Crater" in page
     assert "good" in page
+
+
+def test_a_clock_that_was_set_back():
+    """A step that ended before it began, by the clock, took no time; the timeline is shown all the same."""
+    steps = {"extract": StepRecord("extract", StepStatus.COMPLETED, started_at=9.0, ended_at=5.0)}
+
+    assert critical_steps(steps, dag_of(Sales)) <= {"extract"}
+    assert len(timeline_of(steps, dag_of(Sales), now=10.0, most=5).rows) == 1

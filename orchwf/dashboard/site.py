@@ -272,3 +272,13 @@ def base_of(request: Request) -> str:
     """The prefix of all addresses of the dashboard, without a slash at its end."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
+
+
+def is_number(text: str) -> bool:
+    """Whether this part of an address is a number, and no larger than anything here is counted."""
+    return text.isascii() and text.isdigit() and len(text) < 7
+
+
+def page_number(text: str) -> int:
+    """The page that is meant, counted from 1: the first one, if this is no number."""
+    return max(1, int(text)) if is_number(text) else 1

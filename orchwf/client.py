@@ -15,6 +15,7 @@ from .core.selection import skipped_by
 from .core.state import RunStatus
 from .errors import RunExistsError, UsageError
 from .ports import PayloadCodec, Store
+from .runtime.answers import Answers, Named
 from .runtime.arguments import (
     check_on_duplicate,
     checked_instant,
@@ -30,6 +31,7 @@ from .runtime.ledger import Ledger, Nothing, Startable
 from .runtime.listing import RunPage, run_page, run_query
 from .runtime.published import published
 from .runtime.registry import Registry
+from .runtime.reviving import revive
 from .stores import default_store, open_store
 from .stores.coded import checked_codec
 from .stores.urls import check_is_url
@@ -207,6 +209,26 @@ class Client:
         if workflow is not None:
             self._ledger.registry.add(workflow)
         await self._ledger.record(run_id)
+        return RunHandle(self._ledger, run_id)
+
+    async def resume(self, run_id: str, *, rerun: Named | Sequence[Named] = ()) -> RunHandle[Any]:
+        """
+        Let a failed or paused run go on: whoever serves its workflow takes it up, and runs only what did not complete,
+        with a fresh budget of attempts. Durable when this returns; nothing is written if it goes on by itself.
+
+        Where its graph has changed since, whoever takes it up adopts that, or leaves it alone, as its workflow says.
+
+        Args:
+            rerun: As of `Orchestrator.resume`.
+
+        Raises:
+            RunNotFoundError: there is none of this id.
+            NotResumableError: it completed, was cancelled, or is undone.
+            RunOwnedError: a process that is alive executes it.
+            UnknownStepError, UsageError: a step is named that there is not, or that is not in question; or one that is
+                in question, of which nobody knows whether it took effect, is not named.
+        """
+        await revive(self._ledger, run_id, Answers(rerun=rerun))
         return RunHandle(self._ledger, run_id)
 
     async def list_runs(

@@ -11,7 +11,7 @@ from .core.caching import CacheEntry
 from .core.census import Census
 from .core.events import Event
 from .core.schedules import ScheduleRecord
-from .core.slots import Answer, Slot, SlotRequest
+from .core.slots import Answer, Occupancy, Slot, SlotRequest
 from .core.state import RunStatus
 
 
@@ -350,6 +350,15 @@ class Store(Protocol):
         Returns:
             For each request None if all of it was taken; the output that was looked up, if there is one, or why
             nothing of it was taken.
+        """
+        ...
+
+    async def occupancy(self, beginning: str = "", limit: int = 1_000) -> Occupancy:
+        """
+        Who holds slots now, and who waits for one, of the owners whose lease lasts; at most so many of each.
+
+        Args:
+            beginning: With what the names of the limits begin that are of interest.
         """
         ...
 

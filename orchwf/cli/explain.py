@@ -5,10 +5,11 @@ import time
 from ..core.failures import Failures, max_attempts
 from ..core.history import StepRecord
 from ..core.lines import Line
+from ..core.slots import Holding
 from ..core.state import StepStatus
 from ..ports import RunRecord, Store
 from ..runtime.stored import stored_standing
-from ..views import Explanation, Found, Known, asks_standing, explain, iso_time, read_run
+from ..views import Explanation, Found, Known, asks_standing, beginnings_of, explain, iso_time, read_run
 from .documents import Document
 from .exits import Exit
 from .finding import find_run, step_of
@@ -39,10 +40,14 @@ async def _known(store: Store, place: Place, found: Found, record: StepRecord) -
     standing = None
     if found.dag is not None and asks_standing(record):
         standing = await stored_standing(store, found.record.id, found.dag)
+    holdings: list[Holding] = []
+    if found.dag is not None and record.status is StepStatus.PENDING:
+        for beginning in beginnings_of(found.dag.nodes.get(record.name), found.record.id):
+            holdings += (await store.occupancy(beginning)).holdings
     child = await store.get(record.child) if record.child else None
     return Known(
         run=found.record, report=found.report(store=place.named), now=time.time(), origin=found.history.origin,
-        standing=standing, children={} if child is None else {child.id: child},
+        standing=standing, children={} if child is None else {child.id: child}, holdings=holdings,
     )  # fmt: skip
 
 

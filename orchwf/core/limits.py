@@ -14,6 +14,8 @@ from .names import bad_name
 
 _RATE = re.compile(r"\s*(\d{1,9})\s*/\s*(\S.*)")
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+BY_FUNCTION, WITHIN_RUN = "lambda self: ...", " (within a run)"
+"""What stands in a document for a mutex that a function names, and behind the name of one whose scope is a run."""
 _EXAMPLE = "key=lambda flow: flow.customer"
 
 
@@ -175,8 +177,8 @@ class Mutex:
         return Limit(name=json.dumps(of), concurrency=1)
 
     def __str__(self) -> str:
-        name = self.name if isinstance(self.name, str) else "lambda self: ..."
-        return name if self.scope == "store" else f"{name} (within a run)"
+        name = self.name if isinstance(self.name, str) else BY_FUNCTION
+        return name if self.scope == "store" else f"{name}{WITHIN_RUN}"
 
 
 def limits_document(queue: Queue | str | None, mutex: Mutex | None) -> dict[str, str]:

@@ -68,5 +68,31 @@ class Refusal:
     owners: tuple[str, ...] = ()
 
 
+@attrs.frozen(kw_only=True)
+class Holding:
+    """A slot that an owner holds, since `taken_at` (epoch seconds)."""
+
+    slot: Slot
+    owner: str
+    taken_at: float
+
+
+@attrs.frozen(kw_only=True)
+class Waiting:
+    """An owner waits for a slot of this limit, for so many `seconds` until now."""
+
+    limit: str
+    owner: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Occupancy:
+    """Who holds the slots of limits, and who waits for one: both by the name of the limit."""
+
+    holdings: tuple[Holding, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+
+
 Answer = Refusal | CacheEntry | None
 """To a request: None if all that was asked for was taken; a refusal, or the output that was looked up, if nothing."""

@@ -1,6 +1,7 @@
 """What a form asks for is done, and told on the page that comes next."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from ..core.definition import ForSignal
 from ..core.wording import plural
-from ..errors import OrchwfError, UsageError
+from ..errors import OrchwfError, UnknownWorkflowError, UsageError
 from ..labels import visible
 from ..orchestrator import Orchestrator
 from ..runtime.published import published
@@ -87,8 +88,18 @@ async def _pause(site: Site, fields: Mapping[str, str], runs: Sequence[str]) -> 
 
 
 async def _resume(site: Site, fields: Mapping[str, str], runs: Sequence[str]) -> Done:
-    orchestrator = _executing(site)
-    return await _each(runs, orchestrator.resume, "resumed")
+    client = await site.client()
+
+    async def act(run_id: str) -> None:
+        if site.orchestrator is not None:
+            with suppress(UnknownWorkflowError):
+                await site.orchestrator.resume(run_id)
+                return
+        # Its code is elsewhere.
+        await client.resume(run_id)
+
+    is_here = site.orchestrator is not None
+    return await _each(runs, act, "resumed", "" if is_here else ": whoever serves its workflow goes on with it")
 
 
 async def _fork(site: Site, fields: Mapping[str, str], runs: Sequence[str]) -> Done:
@@ -99,7 +110,7 @@ async def _fork(site: Site, fields: Mapping[str, str], runs: Sequence[str]) -> D
 def _executing(site: Site) -> Orchestrator:
     if site.orchestrator is None:
         raise UsageError(
-            "nothing executes runs here: resume it where its code is (orchwf resume), "
+            "nothing executes runs here: fork it where its code is (orchwf fork), "
             "or start the dashboard with that, orchwf ui --target file.py"
         )
     return site.orchestrator

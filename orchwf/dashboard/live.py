@@ -7,7 +7,7 @@ often the longer nothing happens. Of a run that has ended nothing is asked.
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from sse_starlette.sse import EventSourceResponse
@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from ..errors import RunNotFoundError, StoreError
 from ..ports import RunRecord
+from .progress import Progress
 from .search import PAGE, find_runs, parse_search
 from .site import Site
 
@@ -49,9 +50,12 @@ def mark_of_run(record: RunRecord, seq: int) -> str:
     return _mark((seq, record.owner, record.has_lapsed))
 
 
-def mark_of_listing(records: Sequence[RunRecord]) -> str:
-    """What tells whether a listing is as it was."""
-    return _mark([(record.id, record.status, record.owner, record.has_lapsed) for record in records])
+def mark_of_listing(records: Sequence[RunRecord], progresses: Mapping[int, Progress]) -> str:
+    """What tells whether a listing is as it was, also how far its runs are."""
+    said = {number: (each.text, each.error) for number, each in progresses.items()}
+    return _mark(
+        [(each.id, each.status, each.owner, each.has_lapsed, said.get(each.number)) for each in records]
+    )  # fmt: skip
 
 
 def _mark(seen: object) -> str:
@@ -81,7 +85,8 @@ def listing_look(site: Site, text: str) -> Look:
 
     async def look() -> str:
         search = parse_search(text, site.clock.now())
-        return mark_of_listing((await find_runs(site.store, search, before=None, limit=PAGE)).runs)
+        found = await find_runs(site.store, search, before=None, limit=PAGE)
+        return mark_of_listing(found.runs, await site.progresses.of(site.store, found.runs))
 
     return look
 

@@ -15,7 +15,7 @@ from ..core.history import StepRecord
 from ..core.progress import told_status
 from ..core.state import RunStatus, StepStatus
 from ..core.wording import count_steps, counts_text
-from ..drawing import to_svg
+from ..drawing import opened, to_svg
 from ..errors import RunNotFoundError, UnknownStepError, resume_command
 from ..runtime.result import run_picture
 from ..runtime.stored import stored_json
@@ -25,7 +25,7 @@ from .events_tab import events_of
 from .forms import Field, fields_of
 from .live import mark_of_run
 from .rendering import link
-from .site import Site, base_of
+from .site import Site, base_of, is_number, page_number
 
 TABS = ("graph", "timeline", "steps", "events", "inputs")
 _MOST_STEPS = 200
@@ -75,18 +75,21 @@ async def show(site: Site, request: Request) -> Response:
         "can": what_can_be_done(looked), "command": resume_command(found.record.id, _named(site)),
         "undoes": is_undoing(report), "seen": mark_of_run(found.record, found.history.seq),
         "signals": _signals(site, looked) if looked.at is None else [],
-        "drawer": await drawer_of(site, looked.found, looked.steps, step, looked.now) if step else None,
-        "duration": report.duration, "at": _address(base_of(request), looked, tab),
+        "drawer": await drawer_of(site, looked.found, looked.steps, step, looked.now, query) if step else None,
+        "duration": report.duration, "at": _address(request, looked, tab),
     }  # fmt: skip
     values |= await _TAB_VALUES[tab](site, request, looked)
     return site.page(request, "run.html", **values)
 
 
-def _address(base: str, looked: Looked, tab: str) -> Callable[..., str]:
-    """Gives the address of this page with another tab, another step, or at another event."""
+def _address(request: Request, looked: Looked, tab: str) -> Callable[..., str]:
+    """Gives the address of this page with another tab, step or group of its graph, or at another event."""
+    base, shown = base_of(request), ".".join(map(str, _path_of(request.query_params.get("group", ""))))
 
-    def address(tab: str = tab, step: str = "", at: int | str | None = looked.at) -> str:
-        return f"{base}{link('/run', id=looked.found.record.id, tab=tab, step=step, at=at)}"
+    def address(
+        tab: str = tab, step: str = "", at: int | str | None = looked.at, group: str = shown, **more: object
+    ) -> str:
+        return f"{base}{link('/run', id=looked.found.record.id, tab=tab, step=step, at=at, group=group, **more)}"
 
     return address
 
@@ -183,15 +186,30 @@ def _signals(site: Site, looked: Looked) -> list[SignalForm]:
 async def _graph(site: Site, request: Request, looked: Looked) -> dict[str, Any]:
     dag = looked.found.dag
     if dag is None:
-        return {"picture": None}
-    base = base_of(request)
-    address, picture = _address(base, looked, "graph"), run_picture(dag, looked.steps)
-    key = (looked.found.record.id, looked.found.history.seq, dag.fingerprint, base, looked.at)
-    return {"picture": await site.picture(key, lambda: to_svg(picture, link=lambda step: f"{address(step=step)}#step"))}
+        return {"picture": None, "ways": []}
+    base, path = base_of(request), _path_of(request.query_params.get("group", ""))
+    address, picture = _address(request, looked, "graph"), run_picture(dag, looked.steps)
+    key = (looked.found.record.id, looked.found.history.seq, dag.fingerprint, base, looked.at, path)
+
+    def group(*path: int) -> str:
+        return address(group=".".join(map(str, path)))
+
+    def draw() -> str:
+        part = opened(picture, path)
+        return to_svg(part, link=lambda step: f"{address(step=step)}#step", opens=lambda at: group(*path, at))
+
+    ways = [("all", group()), *((f"group {at + 1}", group(*path[:depth])) for depth, at in enumerate(path, 1))]
+    return {"picture": await site.picture(key, draw), "ways": ways if path else []}
+
+
+def _path_of(text: str) -> tuple[int, ...]:
+    """The numbers of groups within groups, `3.0`; none if this is none."""
+    parts = text.split(".")
+    return tuple(map(int, parts)) if len(parts) < 20 and all(map(is_number, parts)) else ()
 
 
 async def _timeline(site: Site, request: Request, looked: Looked) -> dict[str, Any]:
-    address = _address(base_of(request), looked, "timeline")
+    address = _address(request, looked, "timeline")
     drawn = looked.found.timeline(looked.now)
     if not any(lane.spans for lane in drawn.lanes):
         return {"picture": None}
@@ -213,7 +231,7 @@ async def _steps(site: Site, request: Request, looked: Looked) -> dict[str, Any]
     """A page of steps: those of interest first, where there are many."""
     wanted = request.query_params.get("status", "")
     records = [record for record in looked.steps.values() if not wanted or told_status(record) == wanted]
-    page = _page_number(request.query_params.get("page", ""))
+    page = page_number(request.query_params.get("page", ""))
     pages = max(1, math.ceil(len(records) / _MOST_STEPS))
     shown = records[(page - 1) * _MOST_STEPS : page * _MOST_STEPS]
     critical = {name for name, _ in looked.found.path(looked.now).steps}
@@ -226,10 +244,6 @@ async def _steps(site: Site, request: Request, looked: Looked) -> dict[str, Any]
         "rows": rows, "page": page, "pages": pages, "wanted": wanted,
         "by_status": [(str(status), counts[status]) for status in StepStatus if status in counts],
     }  # fmt: skip
-
-
-def _page_number(text: str) -> int:
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
 
 async def _events(site: Site, request: Request, looked: Looked) -> dict[str, Any]:

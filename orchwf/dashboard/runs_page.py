@@ -16,6 +16,7 @@ from .looks import look_of
 from .rendering import link
 from .search import PAGE, find_runs, parse_search
 from .site import Site
+from .trend import MOST, trend_of
 
 _STRIP_HEIGHT = 40
 
@@ -39,10 +40,16 @@ async def show(site: Site, request: Request) -> Response:
     before = query.get("before", "")
     cursor = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
     listing = await find_runs(site.store, search, before=cursor, limit=PAGE)
+    progresses = await site.progresses.of(site.store, listing.runs)
     now = site.clock.now()
+    trend = None
+    if cursor is None and listing.cursor is not None and not search.words:
+        # There are more than a page shows.
+        trend = trend_of(await site.store.runs(attrs.evolve(search.query, limit=MOST)), search.text)
     return site.page(
         request, "runs.html", search=search, listing=listing, rows=rows_of(listing.runs, now),
-        bars=strip(listing.runs, now), before=cursor, statuses=list(RunStatus), seen=mark_of_listing(listing.runs),
+        bars=() if trend else strip(listing.runs, now), trend=trend, before=cursor, statuses=list(RunStatus),
+        progresses=progresses, seen=mark_of_listing(listing.runs, progresses),
         is_chosen=lambda status: search.query.statuses == [status],
     )  # fmt: skip
 

@@ -28,6 +28,7 @@ from ..runtime.stored import pages, stored_dag, stored_history
 from ..stores import open_store
 from .access import Access
 from .guard import Visitor
+from .progress import Progresses
 from .rendering import templates
 
 FOLDER = Path(__file__).parent
@@ -63,6 +64,7 @@ class Site:
     clock: Clock
     templates: Environment = attrs.field(init=False)
     is_closing: bool = attrs.field(default=False, init=False)
+    progresses: Progresses = attrs.field(factory=Progresses, init=False)
     _store: Store | None = attrs.field(default=None, init=False)
     _client: Client | None = attrs.field(default=None, init=False)
     _dags: "OrderedDict[str, Dag]" = attrs.field(factory=OrderedDict, init=False)
@@ -278,3 +280,13 @@ def base_of(request: Request) -> str:
     """The prefix of all addresses of the dashboard, without a slash at its end."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
+
+
+def is_number(text: str) -> bool:
+    """Whether this part of an address is a number, and no larger than anything here is counted."""
+    return text.isascii() and text.isdigit() and len(text) < 7
+
+
+def page_number(text: str) -> int:
+    """The page that is meant, counted from 1: the first one, if this is no number."""
+    return max(1, int(text)) if is_number(text) else 1

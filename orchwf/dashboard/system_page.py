@@ -6,15 +6,18 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..core.failures import item_name
 from ..core.state import RunStatus
 from ..ports import RunQuery, RunRecord
 from ..runtime.owner import has_died, parse_owner
-from ..views import findings_about_code, findings_of, sleep_text
+from ..views import findings_about_code, findings_of, limit_rows, sleep_text, waiting_text
 from .runs_page import rows_of
 from .site import Site
 
 _MOST = 1_000
-"""How many unfinished runs are looked at."""
+"""How many unfinished runs, and how many places within limits, are looked at."""
+_MOST_LIMITS = 50
+_MOST_HOLDERS = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -28,14 +31,17 @@ class Worker:
 
 
 async def show_workers(site: Site, request: Request) -> Response:
-    """Who executes runs, and which runs wait for somebody, or for something."""
+    """Who holds the places within limits, who executes runs, and which runs wait for somebody, or for something."""
     running = await site.store.runs(RunQuery(statuses=[RunStatus.RUNNING], limit=_MOST))
     scheduled = await site.store.runs(RunQuery(statuses=[RunStatus.SCHEDULED], limit=_MOST))
     now = site.clock.now()
+    limits = limit_rows(await site.store.occupancy(limit=_MOST))
     waiting = [record for record in [*running, *scheduled] if sleep_text(record, now)]
     return site.page(
         request, "workers.html", workers=workers_of(running), waiting=rows_of(waiting[:100], now),
-        count=len(waiting), is_all=len(running) < _MOST, most=_MOST,
+        count=len(waiting), is_all=len(running) < _MOST, most=_MOST, limits=limits[:_MOST_LIMITS],
+        more_limits=max(0, len(limits) - _MOST_LIMITS), shown=_MOST_HOLDERS, item_name=item_name,
+        waiting_text=waiting_text,
     )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """What there is to see of a workflow: its graph, its last runs, how long its steps take, and its versions."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 
 import attrs
 from starlette.requests import Request
@@ -11,6 +13,7 @@ from ..core.dag import Dag
 from ..core.history import History
 from ..core.progress import told_status
 from ..core.state import RunStatus, StepStatus
+from ..core.timelines import SlowPath, slow_path
 from ..core.wording import duration_text
 from ..drawing import to_svg
 from ..errors import RunNotFoundError, StoreError, UnpublishedWorkflowError
@@ -47,18 +50,44 @@ def _rate(records: Sequence[RunRecord]) -> str:
     return f"{round(100 * good / len(ended))} % of {len(ended)}" if ended else ""
 
 
+def _spans(records: Sequence[RunRecord]) -> str:
+    """`half took up to 2.1 s, 95 % up to 9.0 s`: how long the runs took that have completed; empty if none has."""
+    took = sorted(
+        record.ended_at - record.created_at
+        for record in records if record.status is RunStatus.COMPLETED and record.ended_at is not None
+    )  # fmt: skip
+    return f"half took up to {_share(took, 0.5)}, 95 % up to {_share(took, 0.95)}" if took else ""
+
+
+def longest_way(dag: Dag, histories: Sequence[tuple[RunRecord, History]]) -> str:
+    """`extract 0.2 s > load 1.9 s (2.1 s)`: the way that takes longest, by what half of the last runs took."""
+    took: dict[str, list[float]] = {}
+    for _, history in histories:
+        for name, step in history.steps.items():
+            if name in dag.nodes and step.duration is not None and step.status is StepStatus.COMPLETED:
+                took.setdefault(name, []).append(max(0.0, step.duration))
+    if not took:
+        return ""
+    halves = {name: median(each) for name, each in took.items()}
+    path = dag.critical_path(halves)
+    slow = SlowPath(tuple((name, halves[name]) for name in path.steps if halves.get(name)))
+    return f"{slow} ({duration_text(path.duration)})"
+
+
 @attrs.frozen
 class StepRow:
     """
     One step over the last runs: how long it took, in half of them and in 95 of 100; and a cell for each run.
 
-    A cell is the id of the run, and the status that the step has in it; empty if it has none.
+    A cell is the id of the run, and the status that the step has in it; empty if it has none. `critical` says in how
+    many of the runs it was on the longest way.
     """
 
     name: str
     p50: str
     p95: str
     cells: tuple[tuple[str, str], ...]
+    critical: int
 
 
 async def show(site: Site, request: Request) -> Response:
@@ -75,7 +104,8 @@ async def show(site: Site, request: Request) -> Response:
     prints = list(dict.fromkeys(record.fingerprint for record in records))
     return site.page(
         request, "workflow.html", name=name, dag=dag, records=records, rows=rows_of(records, site.clock.now()),
-        rate=_rate(records), grid=grid_of(dag, histories), columns=list(reversed(histories)),
+        rate=_rate(records), took=_spans(records), way=longest_way(dag, histories), grid=grid_of(dag, histories),
+        columns=list(reversed(histories)),
         more=max(0, len(dag.nodes) - _MOST_STEPS), forms=_forms(site.typed(name, dag) or dag),
         versions=await _versions(site, dag, prints), is_published=name in await site.store.published_names(),
         picture=await site.picture(("workflow", dag.fingerprint), lambda: to_svg(dag.picture(), link=_nowhere)),
@@ -118,6 +148,11 @@ async def _histories(site: Site, records: Sequence[RunRecord]) -> list[tuple[Run
 def grid_of(dag: Dag, histories: Sequence[tuple[RunRecord, History]]) -> list[StepRow]:
     """A row for each step, with a cell for each run, the oldest first."""
     rows = []
+    critical = Counter(
+        name
+        for record, history in histories if history.status is RunStatus.COMPLETED
+        for name, _ in slow_path(history.steps, dag, history.ended_at or record.created_at).steps
+    )  # fmt: skip
     for name in list(dag.nodes)[:_MOST_STEPS]:
         known = [(record.id, history.steps.get(name)) for record, history in reversed(histories)]
         cells = tuple((run_id, "" if step is None else str(told_status(step))) for run_id, step in known)
@@ -126,7 +161,7 @@ def grid_of(dag: Dag, histories: Sequence[tuple[RunRecord, History]]) -> list[St
             for _, step in known
             if step is not None and step.duration is not None and step.status is StepStatus.COMPLETED
         )
-        rows.append(StepRow(name, _share(took, 0.5), _share(took, 0.95), cells))
+        rows.append(StepRow(name, _share(took, 0.5), _share(took, 0.95), cells, critical[name]))
     return rows
 
 

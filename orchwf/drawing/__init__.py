@@ -6,6 +6,7 @@ from .mermaid import to_mermaid
 from .notebook import mimebundle
 from .picture import STATUSES, Arrow, Picture, Shape
 from .stylesheet import themed_stylesheet
+from .summary import opened as opened
 from .svg import to_svg
 from .text import to_text
 from .timeline import Timeline

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import attrs
@@ -60,22 +61,82 @@ def indexed(picture: Picture, arrows: Sequence[Arrow]) -> Graph:
     return make_graph(len(place), [(place[arrow.source], place[arrow.target]) for arrow in arrows])
 
 
-def summarise(picture: Picture) -> Picture:
-    """The picture itself if it is small, with distinct arrows; else one of its groups, whose note says so."""
+def summarise(picture: Picture, *, splits: bool = False) -> Picture:
+    """
+    The picture itself if it is small, with distinct arrows; else one of its groups, whose note says so.
+
+    Args:
+        splits: Whether steps that nothing tells apart are several groups, for who wants to look into them.
+    """
+    found = _division(picture, splits=splits)
+    if isinstance(found, Picture):
+        return found
+    size = f"{counted(len(picture.shapes), 'step')} and {counted(len(found.arrows), 'arrow')}"
+    note = f"{size} on {counted(found.levels, 'level')}, drawn as groups: {found.how}."
+    return _group_picture(picture, indexed(picture, found.arrows), found.groups, note)
+
+
+def opened(picture: Picture, path: Sequence[int]) -> Picture:
+    """
+    What a group stands for, of the picture that `summarise` makes of this one if it splits.
+
+    That is the steps in it, and the arrows between them.
+
+    Args:
+        path: The number of the group, of a group within what that stands for, and so on. Where there is none of such a
+            number it ends.
+    """
+    for at in path:
+        found = _division(picture, splits=True)
+        if isinstance(found, Picture) or not 0 <= at < len(found.groups):
+            break
+        picture = _part(picture, found.groups[at])
+    return picture
+
+
+def _part(picture: Picture, group: Group) -> Picture:
+    shapes = [picture.shapes[vertex] for vertex in group.members]
+    inside = {shape.id for shape in shapes}
+    arrows = [arrow for arrow in picture.arrows if arrow.source in inside and arrow.target in inside]
+    return Picture(f"{picture.title}: {group_label(group)}", shapes, arrows)
+
+
+@attrs.frozen
+class _Division:
+    """How a picture is taken apart: into which groups, by what, with which arrows, and on how many levels it is."""
+
+    groups: list[Group]
+    how: str
+    arrows: Sequence[Arrow]
+    levels: int
+
+
+def _division(picture: Picture, *, splits: bool) -> "Picture | _Division":
+    """The picture itself with distinct arrows, if it is small; else how it is taken apart."""
     arrows = distinct_arrows(picture)
     if len(picture.shapes) <= MAX_SHAPES:
         drawn = thinned(attrs.evolve(picture, arrows=tuple(arrows)))
         if len(drawn.arrows) <= _MAX_ARROWS:
             return drawn
     graph = indexed(picture, arrows)
-    order = topological_order(graph)
-    levels = earliest_levels(graph, order)
+    levels = earliest_levels(graph, topological_order(graph))
     bands = min(_MAX_BANDS, max(levels) + 1) if max(levels) >= _MAX_GROUPS // 2 else 0
     groups = _banded(levels, bands) if bands else _grouped(picture, levels)
     how = "one for levels that follow each other" if bands else "one for the steps of a level whose names are alike"
-    size = f"{counted(len(picture.shapes), 'step')} and {counted(len(arrows), 'arrow')}"
-    note = f"{size} on {counted(max(levels) + 1, 'level')}, drawn as groups: {how}."
-    return _group_picture(picture, graph, groups, note)
+    if splits and len(groups) == 1:
+        groups, how = _in_order(picture), "one for steps that follow each other in their definition"
+    return _Division(groups, how, arrows, max(levels) + 1)
+
+
+def _in_order(picture: Picture) -> list[Group]:
+    """Steps that nothing tells apart, so many to a group that there are not too many of these."""
+    count = len(picture.shapes)
+    parts = min(_MAX_BANDS, -(-count // MAX_SHAPES))
+    bounds = [at * count // parts for at in range(parts + 1)]
+    return [
+        Group(0, f"{shorten(visible(picture.shapes[first].label), 60, len)} …", list(range(first, end)))
+        for first, end in pairwise(bounds)
+    ]
 
 
 def thinned(picture: Picture) -> Picture:

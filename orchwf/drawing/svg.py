@@ -21,7 +21,9 @@ _HEAD = 6.0
 _MAX_ARROW_LABEL = 110.0
 
 
-def to_svg(picture: Picture, *, link: Callable[[str], str] | None = None) -> str:
+def to_svg(
+    picture: Picture, *, link: Callable[[str], str] | None = None, opens: Callable[[int], str] | None = None
+) -> str:
     """
     The picture as an SVG document; of more than 300 steps a summary, with a note that says so.
 
@@ -31,13 +33,16 @@ def to_svg(picture: Picture, *, link: Callable[[str], str] | None = None) -> str
     Args:
         link: The address to which the box of the step of this label leads. The picture is then a part of a page that
             has the rules of `themed_stylesheet`, and brings none of its own.
+        opens: The address to which the box of the group of this number leads, as `opened` counts them.
     """
-    return draw(picture, link=link).svg
+    return draw(picture, link=link, opens=opens).svg
 
 
-def draw(picture: Picture, *, link: Callable[[str], str] | None = None) -> Drawn:
+def draw(
+    picture: Picture, *, link: Callable[[str], str] | None = None, opens: Callable[[int], str] | None = None
+) -> Drawn:
     """The picture as `to_svg` gives it, with what it says where somebody points at it."""
-    drawn = summarise(picture)
+    drawn = summarise(picture, splits=opens is not None)
     prefix = common_prefix([visible(shape.label) for shape in drawn.shapes])
     lines = [lines_of(shape, prefix) for shape in drawn.shapes]
     sizes = [size_of(shape, own) for shape, own in zip(drawn.shapes, lines, strict=True)]
@@ -52,7 +57,7 @@ def draw(picture: Picture, *, link: Callable[[str], str] | None = None) -> Drawn
         is_part=link is not None,
     )
     shown = map(_drawn_shape, drawn.shapes, layout.boxes, lines)
-    boxes = map(linked, shown, repeat(link), ("" if isinstance(one, GroupShape) else one.label for one in drawn.shapes))
+    boxes = map(_linked, drawn.shapes, shown, repeat(link), repeat(opens))
     body = [*_drawn_arrows(drawn, layout), *boxes]
     spots = [
         Spot(x=box.x, y=box.y, width=box.width, height=box.height, text=tooltip(shape))
@@ -80,6 +85,15 @@ def description(picture: Picture, drawn: Picture) -> str:
     if drawn.note:
         parts.append(visible(drawn.note))
     return " ".join(parts)
+
+
+def _linked(
+    shape: Shape, drawn: str, link: Callable[[str], str] | None, opens: Callable[[int], str] | None
+) -> str:  # fmt: skip
+    """A box that leads somewhere: that of a step to it, that of a group to what it stands for."""
+    if isinstance(shape, GroupShape):
+        return drawn if opens is None else f'<a class="group" href="{escaped(opens(int(shape.id)))}">{drawn}</a>'
+    return linked(drawn, link, shape.label)
 
 
 def _drawn_shape(shape: Shape, box: Box, lines: Sequence[Line]) -> str:

@@ -62,7 +62,7 @@ class CodedStore:
         self.census = inner.census
         self.renew, self.release = inner.renew, inner.release
         self.listen, self.watch = inner.listen, inner.watch
-        self.next_wake, self.forget_expired = inner.next_wake, inner.forget_expired
+        self.next_wake, self.forget_expired, self.occupancy = inner.next_wake, inner.forget_expired, inner.occupancy
         self.close, self.mentioned = inner.close, inner.mentioned
         self.delete_schedule = inner.delete_schedule
         self.publish, self.published, self.published_names = inner.publish, inner.published, inner.published_names

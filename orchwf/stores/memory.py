@@ -14,7 +14,7 @@ from ..core.caching import CacheEntry, Lookup
 from ..core.census import Census
 from ..core.events import Event, SignalReceived, to_row
 from ..core.schedules import ScheduleRecord
-from ..core.slots import Answer, Slot, SlotRequest
+from ..core.slots import Answer, Occupancy, Slot, SlotRequest
 from ..errors import ConflictError, RunEndedError, RunExistsError, RunNotFoundError, StoreError
 from ..ports import Append, Hint, HintKind, Message, Renewal, RunQuery, RunRecord, Taken, Wanted
 from .hints import RESTS
@@ -202,6 +202,10 @@ class MemoryStore:
     ) -> list[Answer]:
         self._check_open()
         return self._slots.take(owner, requests, frees, now)
+
+    async def occupancy(self, beginning: str = "", limit: int = 1_000) -> Occupancy:
+        self._check_open()
+        return self._slots.occupancy(beginning, limit)
 
     async def forget_expired(self, now: float) -> int:
         self._check_open()

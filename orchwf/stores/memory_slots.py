@@ -1,14 +1,19 @@
 """The places within limits, in memory."""
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..core.caching import CacheEntry, Lookup
-from ..core.slots import Answer, Slot, SlotRequest
-from .slots import Allotment, Turn
+from ..core.slots import Answer, Occupancy, Slot, SlotRequest
+from .slots import Allotment, Turn, occupancy_of
 
 _Key = tuple[str, str, str, int, bool]
 """Owner, run, step, item, and whether it is an attempt to undo the step."""
+
+
+_Since = tuple[int, float]
+"""Which attempt, and since when it holds the place (epoch seconds)."""
 
 
 class Slots:
@@ -30,7 +35,7 @@ class Slots:
         self._find = find
         self._now = now
         self._is_live = is_live
-        self._held: dict[str, set[_Key]] = {}
+        self._held: dict[str, dict[_Key, _Since]] = {}
         self._full_at: dict[str, float] = {}
         self._turns: dict[str, dict[str, Turn]] = {}
 
@@ -44,7 +49,7 @@ class Slots:
         allotment = Allotment(owner, clock if now is None else now, clock, self)
         answers = allotment.answers(requests)
         for slot in allotment.taken:
-            self._held.setdefault(slot.limit, set()).add(_key(slot, owner))
+            self._held.setdefault(slot.limit, {})[_key(slot, owner)] = slot.attempt, time.time()
         self._full_at |= allotment.full_at
         for limit, turn in allotment.turns.items():
             if turn is not None:
@@ -52,6 +57,21 @@ class Slots:
             else:
                 self._wait_no_more(limit, owner)
         return answers
+
+    def occupancy(self, beginning: str, limit: int) -> Occupancy:
+        """What `Store.occupancy` says."""
+        now = self._now()
+        held = [
+            (name, *key, *since)
+            for name, keys in self._held.items() if name.startswith(beginning)
+            for key, since in keys.items() if self._is_live(key[0])
+        ]  # fmt: skip
+        waiting = [
+            (name, owner, now - turn.since)
+            for name in self._turns if name.startswith(beginning)
+            for owner, turn in self.turns(name).items() if turn.since <= now < turn.until
+        ]  # fmt: skip
+        return occupancy_of(sorted(held)[:limit], sorted(waiting)[:limit])
 
     def release(self, owner: str) -> None:
         """This owner holds nothing any more, and waits for nothing."""
@@ -98,10 +118,11 @@ class Slots:
             if not turns:
                 del self._turns[limit]
 
-    def _free(self, limit: str, keys: set[_Key]) -> None:
+    def _free(self, limit: str, keys: Iterable[_Key]) -> None:
         held = self._held.get(limit)
         if held is not None:
-            held -= keys
+            for key in keys:
+                held.pop(key, None)
             if not held:
                 del self._held[limit]
 

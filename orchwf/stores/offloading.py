@@ -62,7 +62,7 @@ class OffloadingStore:
         self.census = inner.census
         self.renew, self.release, self.take = inner.renew, inner.release, inner.take
         self.listen, self.watch = inner.listen, inner.watch
-        self.next_wake, self.mentioned = inner.next_wake, inner.mentioned
+        self.next_wake, self.mentioned, self.occupancy = inner.next_wake, inner.mentioned, inner.occupancy
         self.publish, self.published, self.published_names = inner.publish, inner.published, inner.published_names
         # So does all that is written where large values have no other place.
         self.append = inner.append if blobs is None else self._append

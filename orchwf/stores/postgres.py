@@ -7,7 +7,7 @@ from functools import partial
 from ..core.census import Census
 from ..core.events import Event
 from ..core.schedules import ScheduleRecord
-from ..core.slots import Answer, Slot, SlotRequest
+from ..core.slots import Answer, Occupancy, Slot, SlotRequest
 from ..core.state import RunStatus
 from ..errors import RunEndedError, RunNotFoundError, StoreError
 from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Taken, Wanted
@@ -30,7 +30,7 @@ from .postgres_query import (
 )
 from .postgres_schedules import delete_schedule, is_put, list_schedules, put_schedule
 from .postgres_schema import prepare
-from .postgres_slots import is_taken, slots_lock, take_slots
+from .postgres_slots import get_occupancy, is_taken, slots_lock, take_slots
 from .postgres_take import are_ours, take
 from .postgres_url import Address, parse_url
 from .postgres_workflows import get_published, list_published, publish
@@ -150,6 +150,9 @@ class PostgresStore:
     ) -> list[Answer]:
         work = partial(take_slots, owner=owner, requests=requests, frees=frees, now=now, schema=self._schema)
         return (await self._connections.write(work, confirm=is_taken)).answers
+
+    async def occupancy(self, beginning: str = "", limit: int = 1_000) -> Occupancy:
+        return await self._connections.ask(partial(get_occupancy, beginning=beginning, limit=limit))
 
     async def forget_expired(self, now: float) -> int:
         async def forget(transaction: Transaction) -> int:

@@ -6,11 +6,12 @@ from typing import Any
 import attrs
 
 from ..core.caching import CacheEntry, Lookup
-from ..core.slots import Answer, Slot, SlotRequest
+from ..core.slots import Answer, Occupancy, Slot, SlotRequest
 from .postgres_connection import Transaction
+from .postgres_question import Question
 from .postgres_schema import lock_number
-from .records import cache_entry
-from .slots import Allotment, Turn
+from .records import LAST_TEXT, after_all_with, cache_entry
+from .slots import Allotment, Turn, occupancy_of
 
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(%s)"
 # In the order of the numbers, the same for everybody: so nobody waits in a circle.
@@ -23,6 +24,17 @@ _FREE = """
         AND slots.step = freed.step AND slots.item = freed.item AND slots.compensates = freed.compensates
 """
 _BURY = "DELETE FROM slots WHERE name = ANY(%s) AND owner NOT IN (SELECT id FROM living)"
+_OCCUPIED = """
+    SELECT name, owner, run, step, item, compensates, attempt, extract(epoch FROM taken_at)::float8 FROM slots
+    WHERE name >= %s AND name < %s AND owner IN (SELECT id FROM living)
+    ORDER BY name, owner, run, step, item, compensates LIMIT %s
+"""
+_WAITING = """
+    SELECT name, owner, lease_clock() - since FROM turns
+    WHERE name >= %s AND name < %s AND lease_clock() >= since AND lease_clock() < until
+        AND owner IN (SELECT id FROM living)
+    ORDER BY name, owner LIMIT %s
+"""
 _CLOCK = "SELECT lease_clock()"
 _HOLDERS = "SELECT name, owner, count(*) FROM slots WHERE name = ANY(%s) GROUP BY name, owner"
 _TURNS = """
@@ -89,6 +101,12 @@ async def take_slots(
     answers = allotment.answers(requests)
     await _write(transaction, owner, allotment)
     return Taken(answers, [_key(slot, owner) for slot in allotment.taken])
+
+
+async def get_occupancy(question: Question, beginning: str, limit: int) -> Occupancy:
+    """What `Store.occupancy` says."""
+    values = (beginning, after_all_with(beginning) or LAST_TEXT, limit)
+    return occupancy_of(await question.rows(_OCCUPIED, values), await question.rows(_WAITING, values))
 
 
 async def is_taken(taken: Taken, transaction: Transaction) -> bool:

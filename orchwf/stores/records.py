@@ -123,6 +123,10 @@ def schedule_record(row: ScheduleRow) -> ScheduleRecord:
         )  # fmt: skip
 
 
+LAST_TEXT = "\U0010ffff"
+"""After all texts that somebody writes, in the order of code points."""
+
+
 def after_all_with(prefix: str) -> str | None:
     """The first text after all that begin so, in the order of code points; None if nothing is."""
     kept = prefix.rstrip("\U0010ffff")

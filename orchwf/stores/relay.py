@@ -6,7 +6,7 @@ from typing import TypeVar
 from ..core.census import Census
 from ..core.events import Event
 from ..core.schedules import ScheduleRecord
-from ..core.slots import Answer, Slot, SlotRequest
+from ..core.slots import Answer, Occupancy, Slot, SlotRequest
 from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Store, Taken, Wanted
 
 T = TypeVar("T")
@@ -54,6 +54,9 @@ class Relay:
         self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
     ) -> list[Answer]:
         return await self.passed(lambda: self.inner.take_slots(owner, requests, frees=frees, now=now))
+
+    async def occupancy(self, beginning: str = "", limit: int = 1_000) -> Occupancy:
+        return await self.passed(lambda: self.inner.occupancy(beginning, limit))
 
     async def forget_expired(self, now: float) -> int:
         return await self.passed(lambda: self.inner.forget_expired(now))

@@ -1,13 +1,13 @@
 """Who gets the places within limits: the same answer in each store."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import attrs
 
 from ..core.caching import CacheEntry, Lookup
 from ..core.limits import Rate
-from ..core.slots import Answer, Refusal, Slot, SlotRequest
+from ..core.slots import Answer, Holding, Occupancy, Refusal, Slot, SlotRequest, Waiting
 
 _ROUNDING = 1e-6
 """Seconds that are no difference: an instant (epoch seconds) is not told more exactly."""
@@ -17,6 +17,31 @@ _PATIENCE = 5.0
 
 _TURN_LASTS = 5.0
 """Seconds for which it counts that an owner waits, after it has asked; it asks again each second, at least."""
+
+
+def occupancy_of(held: Iterable[tuple[Any, ...]], waiting: Iterable[tuple[Any, ...]]) -> Occupancy:
+    """
+    Who holds and who waits, as rows of a database say it.
+
+    Args:
+        held: Limit, owner, run, step, item, whether it is an attempt to undo the step, number of the attempt, since
+            when (epoch seconds).
+        waiting: Limit, owner, for how many seconds.
+    """
+    return Occupancy(
+        holdings=tuple(
+            Holding(
+                slot=Slot(
+                    limit=limit, run_id=run, step=step, attempt=attempt, item=item, compensates=bool(compensates)
+                ),
+                owner=owner, taken_at=float(taken_at),
+            )
+            for limit, owner, run, step, item, compensates, attempt, taken_at in held
+        ),
+        waiting=tuple(
+            Waiting(limit=limit, owner=owner, seconds=float(seconds)) for limit, owner, seconds in waiting
+        ),
+    )  # fmt: skip
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ from typing import TypeVar
 from ..core.census import Census
 from ..core.events import Event
 from ..core.schedules import ScheduleRecord
-from ..core.slots import Answer, Slot, SlotRequest
+from ..core.slots import Answer, Occupancy, Slot, SlotRequest
 from ..core.state import RunStatus
 from ..errors import RunEndedError, RunNotFoundError
 from ..ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Taken, Wanted
@@ -28,7 +28,7 @@ from .sqlite_mentions import portions
 from .sqlite_owners import release, renew
 from .sqlite_query import get_definition, get_inbox, get_next_wake, get_run, list_runs, read_events
 from .sqlite_schedules import delete_schedule, list_schedules, put_schedule
-from .sqlite_slots import take_slots
+from .sqlite_slots import get_occupancy, take_slots
 from .sqlite_take import take
 from .sqlite_workflows import get_published, list_published, publish
 from .urls import Durability, sqlite_url
@@ -123,6 +123,9 @@ class SQLiteStore:
         self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
     ) -> list[Answer]:
         return await self._call(partial(take_slots, owner=owner, requests=requests, frees=frees, now=now))
+
+    async def occupancy(self, beginning: str = "", limit: int = 1_000) -> Occupancy:
+        return await self._call(partial(get_occupancy, beginning=beginning, limit=limit))
 
     async def forget_expired(self, now: float) -> int:
         return await self._call(partial(forget_expired, now=now))

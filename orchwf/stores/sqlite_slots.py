@@ -5,15 +5,28 @@ import time
 from collections.abc import Mapping, Sequence
 
 from ..core.caching import CacheEntry, Lookup
-from ..core.slots import Answer, Slot, SlotRequest
+from ..core.slots import Answer, Occupancy, Slot, SlotRequest
 from .damage import readable
-from .slots import Allotment, Turn
+from .records import LAST_TEXT, after_all_with
+from .slots import Allotment, Turn, occupancy_of
 from .sqlite_cache import find
 from .sqlite_file import transaction
 
+_IS_LIVE = "lease_clock() - renewed_at BETWEEN 0 AND lease"
+_HELD = f"""
+    SELECT name, owner, run, step, item, compensates, attempt, taken_at FROM slots
+    WHERE name >= ? AND name < ? AND owner IN (SELECT id FROM owners WHERE {_IS_LIVE})
+    ORDER BY name, owner, run, step, item, compensates LIMIT ?
+"""  # noqa: S608 - all of the text is ours
+_WAITING = f"""
+    SELECT name, owner, lease_clock() - since FROM turns
+    WHERE name >= ? AND name < ? AND lease_clock() >= since AND lease_clock() < until
+        AND owner IN (SELECT id FROM owners WHERE {_IS_LIVE})
+    ORDER BY name, owner LIMIT ?
+"""  # noqa: S608 - as above
 _CLOCK = "SELECT lease_clock()"
 _HOLDERS = "SELECT owner, count(*) FROM slots WHERE name = ? GROUP BY owner"
-_LIVE = "SELECT id FROM owners WHERE lease_clock() - renewed_at BETWEEN 0 AND lease"
+_LIVE = f"SELECT id FROM owners WHERE {_IS_LIVE}"  # noqa: S608 - as above
 _TURNS = "SELECT owner, since, until FROM turns WHERE name = ?"
 _FULL_AT = "SELECT full_at FROM rates WHERE name = ?"
 _TAKE = """
@@ -47,6 +60,15 @@ def take_slots(
         for limit, turn in allotment.turns.items():
             connection.execute(*_turn_change(limit, owner, turn))
     return answers
+
+
+def get_occupancy(connection: sqlite3.Connection, beginning: str, limit: int) -> Occupancy:
+    """What `Store.occupancy` says."""
+    values = (beginning, after_all_with(beginning) or LAST_TEXT, limit)
+    held = connection.execute(_HELD, values).fetchall()
+    waiting = connection.execute(_WAITING, values).fetchall()
+    with readable("who holds the places within limits cannot be read"):
+        return occupancy_of(held, waiting)
 
 
 def _key(slot: Slot, owner: str) -> tuple[str, str, str, str, int, bool]:

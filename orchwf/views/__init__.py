@@ -22,6 +22,11 @@ from .instants import past_instant as past_instant
 from .instants import time_to_come as time_to_come
 from .items import STATUS_AFTER as STATUS_AFTER
 from .items import name_of as name_of
+from .limits import LimitRow as LimitRow
+from .limits import beginnings_of as beginnings_of
+from .limits import holding_text as holding_text
+from .limits import limit_rows as limit_rows
+from .limits import waiting_text as waiting_text
 from .owners import interruption as interruption
 from .owners import interruption_kind as interruption_kind
 from .owners import is_asleep as is_asleep

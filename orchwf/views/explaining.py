@@ -21,6 +21,7 @@ from ..core.progress import (
     was_in_flight,
 )
 from ..core.report import Report
+from ..core.slots import Holding
 from ..core.standing import Standing
 from ..core.state import StepStatus
 from ..core.wording import MARKS, duration_text, plural
@@ -28,6 +29,7 @@ from ..labels import visible
 from ..ports import RunRecord
 from .blocking import Blockers
 from .instants import near_time, time_to_come
+from .limits import beginnings_of, holders_text, is_of
 from .runs import sleep_text
 from .steps import is_given, is_progress, is_signal, undoing_text
 
@@ -69,6 +71,7 @@ class Known:
         origin: The run that it was forked from; empty if from none.
         standing: How it stands, as the machine says; None if its definition is lost, or need not be asked.
         children: Id -> summary, of the runs that its steps started, as far as they are there.
+        holdings: Who holds the places within the limits of the step.
     """
 
     run: RunRecord
@@ -77,6 +80,7 @@ class Known:
     origin: str = ""
     standing: Standing | None = None
     children: Mapping[str, RunRecord] = attrs.field(factory=dict)
+    holdings: Sequence[Holding] = ()
 
     def node(self, record: StepRecord) -> Node | None:
         """The definition of a step, if it is known."""
@@ -144,6 +148,10 @@ def _place(known: Known, record: StepRecord, node: Node | None) -> str:
     if record.item is not None and options is not None and options.max_parallel is not None:
         limits.append(f"one of the {options.max_parallel:,} places of its items")
     what = " and ".join(map(brief, limits)) or "a free place where its run is executed"
+    begins = beginnings_of(node, known.run.id)
+    held = [each for each in known.holdings if any(is_of(each.slot.limit, beginning) for beginning in begins)]
+    if held:
+        return f"it could begin, and waits for {what}, {holders_text(held, known.now)}"
     running = sum(each.status is StepStatus.RUNNING for each in known.report.steps.values())
     return f"it could begin, and waits for {what}" + (
         f"; {plural(running, 'step')} of its run are at work" * (running > 1)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import pytest
 
 from orchwf import Quorum, signal, sleep, step, workflow
@@ -11,6 +12,7 @@ from orchwf.core.dag import Dag, dag_of
 from orchwf.core.events import ErrorInfo, Event
 from orchwf.core.history import History, StepRecord
 from orchwf.core.plan import Plan
+from orchwf.core.slots import Holding, Slot
 from orchwf.core.standing import Standing
 from orchwf.ports import RunRecord
 from orchwf.runtime.result import RunResult
@@ -180,6 +182,41 @@ def test_a_step_with_limits_that_could_begin():
     said = told(Waits, "call", [])
 
     assert "has not begun: it could begin, and waits for a place in queue 'api' and mutex 'bank'" == said.sentence
+
+
+@pytest.mark.parametrize(
+    ("limit", "told_of"),
+    [
+        ('["queue", "api"]', "held by fetch[2] of run other for 3.0 s"),
+        ('["queue", "api", "acme"]', "held by fetch[2] of run other for 3.0 s (for 'acme')"),
+        ('["mutex", "bank"]', "held by fetch[2] of run other for 3.0 s"),
+        ('["queue", "apis"]', ""),
+        ('["mutex", "bank", "other"]', ""),
+    ],
+)
+def test_who_holds_what_a_step_waits_for(limit: str, told_of: str):
+    """It names the steps that hold the places, the longest first; those of other limits are none of it."""
+    slot = Slot(limit=limit, run_id="other", step="fetch", attempt=1, item=2)
+    holding = Holding(slot=slot, owner="x", taken_at=NOW - 3)
+    known = attrs.evolve(known_of(Waits, []), holdings=[holding])
+
+    sentence = explain(known, known.report.steps["call"]).sentence
+
+    assert sentence.partition("mutex 'bank'")[2].removeprefix(", ").startswith(told_of)
+    assert bool(told_of) == ("held by" in sentence)
+
+
+def test_many_hold_what_a_step_waits_for():
+    """Three are named."""
+    slots = [Slot(limit='["queue", "api"]', run_id=f"r{at}", step="fetch", attempt=1) for at in range(5)]
+    holdings = [Holding(slot=slot, owner="x", taken_at=NOW - at) for at, slot in enumerate(slots)]
+    known = attrs.evolve(known_of(Waits, []), holdings=holdings)
+
+    sentence = explain(known, known.report.steps["call"]).sentence
+
+    assert sentence.endswith(
+        "fetch of run r4 for 4.0 s, fetch of run r3 for 3.0 s, fetch of run r2 for 2.0 s and 2 more"
+    )
 
 
 def test_a_step_that_is_tried_again():

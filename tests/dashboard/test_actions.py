@@ -27,28 +27,53 @@ async def test_resume():
 
 
 async def test_resume_where_the_code_is_not():
-    """Without the code nothing is resumed here: the page says where, with what to type."""
+    """Without the code that is written, and whoever serves the workflow goes on with the run."""
     async with shown([Sales], executes=False) as (orchestrator, browser):
-        await (await orchestrator.start(Sales(day="sunday"), "A1")).wait()
+        run = await orchestrator.start(Sales(day="sunday"), "A1")
+        await run.wait()
         page = (await browser.get("/run?id=A1")).text
         answer = await browser.act("resume", run="A1")
+        again = await browser.act("resume", run="A1")
+        async for event in run.events(follow=True):
+            if event.kind == "run.failed" and event.seq > 12:
+                break
+        kinds = [event.kind async for event in run.events()]
 
-    assert "The code of this run is not here" in page
-    assert "orchwf resume A1" in page
+    assert "whoever serves Sales does so" in page
+    assert "whoever serves its workflow goes on with it" in answer.text
+    assert again.status_code in (200, 409)
+    assert kinds.count("run.failed") >= 2
+
+
+async def test_resume_of_a_run_that_was_deleted_or_has_completed():
+    """What cannot be is told, as what it is."""
+    async with shown([Sales], executes=False) as (orchestrator, browser):
+        await (await orchestrator.start(Sales(), "A1")).wait()
+        answers = [await browser.act("resume", run=run_id) for run_id in ("A1", "nope")]
+
+    assert [answer.status_code for answer in answers] == [409, 404]
+
+
+async def test_fork_where_the_code_is_not():
+    """It is told where the code has to be."""
+    async with shown([Sales], executes=False) as (orchestrator, browser):
+        await (await orchestrator.start(Sales(), "A1")).wait()
+        answer = await browser.act("fork", run="A1", step="load")
+
     assert answer.status_code == 400
     assert "orchwf ui --target" in answer.text
 
 
 async def test_resume_of_a_workflow_that_is_not_served():
-    """What cannot be is told, as a conflict."""
+    """It is left to whoever comes and serves it; the page says that nobody has yet."""
     store = await orchwf.open_store("memory:")
     async with Orchestrator(store, workflows=[Sales]) as orchestrator:
         await (await orchestrator.start(Sales(day="sunday"), "A1")).wait()
     async with shown([Invoice], store=store) as (_, browser):
-        answer = await browser.act("resume", run="A1")
+        answer = await browser.act("resume", run="A1", next="/run?id=A1")
 
-    assert answer.status_code == 409
-    assert "Sales" in answer.text
+    assert "1 run resumed." in answer.text
+    assert "sleeps until" in answer.text
 
 
 async def test_retry_from_a_step():

@@ -67,7 +67,8 @@ async def test_five_thousand_steps(tmp_path: Path):
     costs, sizes = [], []
     async with visitor(create_app(store)) as browser:
         await browser.get("/")
-        for tab in ("graph", "graph", "timeline", "steps&page=3", "events", "graph&at=4000&step=part_0007"):
+        tabs = ("graph", "graph", "timeline", "steps&page=3", "events", "graph&at=4000&step=part_0007", "graph&group=0")
+        for tab in tabs:
             before = time.process_time()
             answer = await browser.get(f"/run?id=A1&tab={tab}")
             costs.append(time.process_time() - before)

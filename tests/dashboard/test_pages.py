@@ -1,16 +1,25 @@
 """What the pages show."""
 
 import asyncio
+import json
 import re
+from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 import orchwf
 from orchwf import Orchestrator, make_workflow, step
+from orchwf.core.limits import Limit
+from orchwf.core.slots import SlotRequest
 from orchwf.dashboard import create_app
 from tests.dashboard.browsers import TOKEN, Invoice, Sales, Slow, shown, visitor
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e]-->\ud800"
+
+
+ME, YOU = "here/1|7|1|a", "there/1|8|1|b"
+PLAIN = Limit(name="newer", concurrency=1)
 
 
 def body() -> str:
@@ -85,6 +94,8 @@ async def test_pages_for_workflows():
         page = (await browser.get("/workflow?name=Sales")).text
 
     assert "67 % of 3" in listing
+    assert "half took up to" in page
+    assert re.search(r"The longest way, by what half of these runs took: .*(extract|validate|load) ", page)
     assert "Invoice" in listing
     assert page.count('title="A1: failed"') == 2
     assert 'name="input:day"' in page
@@ -119,9 +130,31 @@ async def test_schedules_and_their_times():
         await browser.act("resume-schedule", schedule="morning")
         asked = await browser.act("trigger", schedule="morning")
 
-    assert page.count("06:30 CE") == 11
+    assert page.partition("Past times")[0].count("06:30 CE") == 11
     assert ">Go on<" in paused
     assert "is asked for" in asked.text
+
+
+async def test_what_became_of_the_times_of_a_schedule():
+    """Of a range of days each time has its run, or none; what has not ended can be cancelled together."""
+    async with shown([Sales, Slow]) as (orchestrator, browser):
+        await orchestrator.schedule(Slow(), cron="0 * * * *", tz="UTC", name="hourly")
+        now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        run = await orchestrator.start(Slow(), f"hourly@{now - timedelta(hours=3):%Y-%m-%dT%H:%M:%S+00:00}")
+        day = (now - timedelta(days=2)).date()
+        page = (await browser.get(f"/schedules?from={day}")).text
+        many = (await browser.get("/schedules?from=2026-01-01&to=2026-03-01")).text
+        answers = [
+            (await browser.get(f"/schedules?from={text}")).text for text in ("yesterday", "9999-12-31", "0001-01-01")
+        ]
+        await run.terminate()
+
+    assert "<span>1 running</span>" in page
+    assert 'name="run" value="hourly@' in page
+    assert "no run" in page
+    assert "those after the first 200" in many
+    assert "the range takes days" in answers[0]
+    assert all("hourly" in answer for answer in answers)
 
 
 async def test_workers_and_the_system():
@@ -136,6 +169,31 @@ async def test_workers_and_the_system():
     assert "alive" in workers
     assert "Nothing: all is well." in system
     assert "integrity" in system
+
+
+async def test_who_holds_the_places_of_limits():
+    """Of each limit: which step of which run holds a place for how long, and which processes wait for one."""
+    store = await orchwf.open_store("memory:")
+    hostile, keyed = (
+        Limit(name=json.dumps(["mutex", HOSTILE[:-1]])),
+        Limit(name='["queue", "api", "acme"]', concurrency=1),
+    )
+    for limit, run in ((attrs.evolve(hostile, concurrency=1), HOSTILE[:-1]), (keyed, "A2"), (PLAIN, "A3")):
+        await store.take_slots(ME, [SlotRequest(limits=[limit], run_id=run, step="call", attempt=1, item=3)])
+    for owner in (ME, YOU):
+        await store.renew(owner, 60)
+    await store.take_slots(YOU, [SlotRequest(limits=[keyed], run_id="A4", step="call", attempt=1)])
+    async with visitor(create_app(store)) as browser:
+        page = (await browser.get("/workers")).text
+    await store.close()
+
+    assert "queue &#39;api&#39; for &#39;acme&#39;" in page
+    assert page.index("acme") < page.index("newer")
+    assert "process 8 on there for" in page
+    assert ">call[3]</a>" in page
+    assert 'href="/run?id=A2"' in page
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
 
 
 async def test_findings_are_told_with_the_way_out():

@@ -267,3 +267,10 @@ def test_a_definition_is_not_needed():
     past = history(STARTED, began("a", 101), done("a", 102, output=json.dumps(1)))
 
     assert not any(lane.is_critical for lane in drawn(past).lanes)
+
+
+def test_a_clock_that_was_set_back():
+    """A step that ended before it began, by the clock, took no time."""
+    steps = history(STARTED, began("one", 109.0), done("one", 105.0)).steps
+
+    assert () == slow_path(steps, dag_of(make_workflow("One", {"one": step(lambda: 1)})), 110.0).steps

@@ -12,7 +12,7 @@ import attrs
 from orchwf.core.census import Census
 from orchwf.core.events import Event
 from orchwf.core.schedules import ScheduleRecord
-from orchwf.core.slots import Answer, Slot, SlotRequest
+from orchwf.core.slots import Answer, Occupancy, Slot, SlotRequest
 from orchwf.errors import StoreBusyError, StoreError
 from orchwf.ports import Append, Hint, Message, Renewal, RunQuery, RunRecord, Store, Taken, Wanted
 from orchwf.stores.sqlite import SQLiteStore
@@ -222,6 +222,9 @@ class Line:
         self, owner: str, requests: Sequence[SlotRequest], *, frees: Sequence[Slot] = (), now: float | None = None
     ) -> list[Answer]:
         return await self._call(lambda: self._store.take_slots(owner, requests, frees=frees, now=now))
+
+    async def occupancy(self, beginning: str = "", limit: int = 1_000) -> Occupancy:
+        return await self._call(lambda: self._store.occupancy(beginning, limit))
 
     async def forget_expired(self, now: float) -> int:
         return await self._call(lambda: self._store.forget_expired(now))

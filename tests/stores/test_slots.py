@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchwf.core.limits import Limit, Rate
-from orchwf.core.slots import Refusal, Slot, SlotRequest
+from orchwf.core.slots import Occupancy, Refusal, Slot, SlotRequest, Waiting
 from orchwf.ports import Store
 from orchwf.stores import MemoryStore, open_store
 from orchwf.stores.sqlite import SQLiteStore, open_sqlite
@@ -309,6 +309,43 @@ async def test_facts_count_the_slots(store: Store, time: Time):
     assert "1" == (await store.facts())["slots"]
 
 
+async def test_who_holds_and_who_waits(store: Store, time: Time):
+    """Of the living, by limit: which attempt since when, and who waits for how long."""
+    await store.take_slots("me", [ask("a", ONE, attempt=3), ask("b", TWO, compensates=True)])
+    await store.take_slots("you", [ask("c", ONE), ask("d", TWO, run="A2")])
+    time.seconds += 2.0
+    await store.renew("me", 10)
+    await store.renew("you", 10)
+
+    all_of_it = await store.occupancy()
+    held = [(each.slot, each.owner) for each in all_of_it.holdings]
+
+    assert held == [
+        (Slot(limit="one", run_id="A1", step="a", attempt=3), "me"),
+        (Slot(limit="two", run_id="A1", step="b", attempt=1, compensates=True), "me"),
+        (Slot(limit="two", run_id="A2", step="d", attempt=1), "you"),
+    ]
+    assert all(each.taken_at > 1e9 for each in all_of_it.holdings)
+    assert all_of_it.waiting == (Waiting(limit="one", owner="you", seconds=2.0),)
+    assert [each.slot.step for each in (await store.occupancy("t")).holdings] == ["b", "d"]
+    assert [each.slot.step for each in (await store.occupancy("", 1)).holdings] == ["a"]
+    assert await store.occupancy("three") == Occupancy()
+
+
+async def test_the_dead_hold_nothing_and_do_not_wait(store: Store, time: Time):
+    """Whose lease has run out, is not told of; nor who has given up waiting."""
+    await store.take_slots("me", [ask("a", ONE)])
+    await store.take_slots("you", [ask("c", ONE)])
+    time.seconds += 6.0
+    await store.renew("me", 1_000)
+    patient = await store.occupancy()
+    time.seconds += 2_000.0
+
+    assert [each.owner for each in patient.holdings] == ["me"]
+    assert patient.waiting == ()
+    assert await store.occupancy() == Occupancy()
+
+
 async def test_odd_names(store: Store):
     """Limits, runs and steps are called as their authors like."""
     odd = Limit(name="naïve – 注文 🛒 'x'; --", concurrency=1)
@@ -318,6 +355,7 @@ async def test_odd_names(store: Store):
     assert [Refusal(limit=odd.name, owners=("me",))] == await store.take_slots("you", [request])
     assert [] == await store.take_slots("me", [], frees=request.slots())
     assert [None] == await store.take_slots("you", [request])
+    assert [(each.slot, each.owner) for each in (await store.occupancy()).holdings] == [(request.slots()[0], "you")]
 
 
 async def test_what_the_dead_left_does_not_stay(tmp_path: Path, time: Time):

@@ -89,6 +89,81 @@ document.addEventListener("visibilitychange", () => {
 });
 window.addEventListener("pagehide", deafen);
 
+// The graph: larger, smaller, dragged, and where one is in it.
+
+const svgName = "http://www.w3.org/2000/svg";
+const drawn = (name, marks) => {
+  const element = document.createElementNS(svgName, name);
+  for (const [key, value] of Object.entries(marks)) element.setAttribute(key, value);
+  return element;
+};
+
+// A small picture of a graph that does not fit: its boxes, and the part that is seen.
+const drawMap = (picture, room) => {
+  const frame = room.parentElement;
+  frame.querySelector(".minimap")?.remove();
+  if (room.scrollWidth <= room.clientWidth + 8 && room.scrollHeight <= room.clientHeight + 8) return;
+  const { width, height } = picture.viewBox.baseVal;
+  const map = drawn("svg", { class: "minimap", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const scale = Math.min(180 / width, 120 / height);
+  map.setAttribute("width", Math.max(24, width * scale));
+  map.setAttribute("height", Math.max(24, height * scale));
+  const moved = picture.querySelector("g[transform]")?.transform.baseVal.consolidate()?.matrix;
+  for (const step of picture.querySelectorAll("g.step")) {
+    const box = step.getBBox();
+    const status = [...step.classList].find((each) => !["step", "when", "optional"].includes(each)) || "pending";
+    const place = { x: box.x + (moved?.e || 0), y: box.y + (moved?.f || 0), width: box.width, height: box.height };
+    map.append(drawn("rect", { class: `s-${status}`, ...place }));
+  }
+  const seen = drawn("rect", { class: "seen" });
+  map.append(seen);
+  const follow = () => {
+    seen.setAttribute("x", room.scrollLeft / zoom);
+    seen.setAttribute("y", room.scrollTop / zoom);
+    seen.setAttribute("width", Math.min(width, room.clientWidth / zoom));
+    seen.setAttribute("height", Math.min(height, room.clientHeight / zoom));
+  };
+  const go = (event) => {
+    if (event.buttons !== 1) return;
+    const area = map.getBoundingClientRect();
+    room.scrollLeft = ((event.clientX - area.left) / area.width) * width * zoom - room.clientWidth / 2;
+    room.scrollTop = ((event.clientY - area.top) / area.height) * height * zoom - room.clientHeight / 2;
+    event.preventDefault();
+  };
+  map.addEventListener("pointerdown", go);
+  map.addEventListener("pointermove", go);
+  room.onscroll = follow;
+  follow();
+  frame.append(map);
+};
+
+// What is in the middle stays there. Without a factor all of it is to be seen.
+const zoomBy = (factor) => {
+  const room = find(".graph");
+  const picture = room?.querySelector("svg");
+  if (!picture) return;
+  const { width, height } = picture.viewBox.baseVal;
+  const fit = Math.min(1, (room.clientWidth - 4) / width, Math.max(200, innerHeight * 0.75 - 4) / height);
+  const next = factor ? Math.min(4, Math.max(0.05, zoom * factor)) : fit;
+  const left = ((room.scrollLeft + room.clientWidth / 2) / zoom) * next - room.clientWidth / 2;
+  const top = ((room.scrollTop + room.clientHeight / 2) / zoom) * next - room.clientHeight / 2;
+  zoom = next;
+  prepare();
+  room.scrollTo(left, top);
+};
+
+let grip = null;
+document.addEventListener("pointerdown", (event) => {
+  const room = event.target.closest(".graph");
+  if (room && event.button === 0 && event.pointerType === "mouse" && !event.target.closest("a")) {
+    grip = { room, x: event.clientX + room.scrollLeft, y: event.clientY + room.scrollTop };
+  }
+});
+document.addEventListener("pointermove", (event) => {
+  if (grip) grip.room.scrollTo(grip.x - event.clientX, grip.y - event.clientY);
+});
+document.addEventListener("pointerup", () => (grip = null));
+
 // What HTML has no words for.
 
 const prepare = () => {
@@ -99,16 +174,14 @@ const prepare = () => {
     zoom = zoom || Math.max(0.55, Math.min(1, fitting));
     picture.setAttribute("width", picture.viewBox.baseVal.width * zoom);
     picture.setAttribute("height", picture.viewBox.baseVal.height * zoom);
+    drawMap(picture, find(".graph"));
   }
 };
 
 document.addEventListener("click", (event) => {
   const step = event.target.closest("[data-zoom]");
   if (step) {
-    const picture = find(".graph svg");
-    const room = find(".graph").clientWidth - 4;
-    zoom = Number(step.dataset.zoom) ? zoom * Number(step.dataset.zoom) : Math.min(1, room / picture.viewBox.baseVal.width);
-    prepare();
+    zoomBy(Number(step.dataset.zoom));
     return;
   }
   const row = event.target.closest("tr[data-href]");
@@ -134,6 +207,13 @@ document.addEventListener("submit", (event) => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
+const zooms = { "+": 1.25, "=": 1.25, "-": 0.8, 0: 0 };
+// The next page, or the one before: of the items beside a run, where these have pages.
+const turn = (key) => {
+  const kind = key === "n" ? "next" : "prev";
+  return find(`.drawer a[rel=${kind}]`) || find(`main a[rel=${kind}]`);
+};
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
   const rows = [...document.querySelectorAll("tr[data-href]")];
@@ -142,6 +222,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/" && find("#q")) find("#q").focus();
   else if (event.key === "j") focus(at + 1);
   else if (event.key === "k") focus(at - 1);
+  else if ((event.key === "n" || event.key === "p") && turn(event.key)) turn(event.key).click();
+  else if (find(".graph") && event.key in zooms) zoomBy(zooms[event.key]);
   else if (event.key === "Escape" && find(".drawer .close")) location.href = find(".drawer .close").href;
   else return;
   event.preventDefault();

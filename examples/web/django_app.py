@@ -40,7 +40,7 @@ def orchestrator_of(request: Any) -> Orchestrator:
 async def place(request: HttpRequest) -> HttpResponse:
     """Begin a run. It is durable before this is answered; who asks again with the same key gets the same run."""
     order = Order.model_validate_json(request.body)
-    key = request.headers.get("idempotency-key")
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     run = await orchestrator_of(request).start(Fulfilment(order=order), run_id=key, on_duplicate="attach")
     return JsonResponse({"id": run.id}, status=202)
 

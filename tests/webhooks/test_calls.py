@@ -11,6 +11,7 @@ import pytest
 
 from orchwf.core.events import StepRetrying
 from orchwf.errors import CallFailedError, CallPostponedError, CallRefusedError, RunFailed, UsageError
+from orchwf.stores import MemoryStore
 from orchwf.testing import FakeClock, TestOrchestrator
 from orchwf.webhooks import Hook, SigningSecret, Webhooks, post
 from orchwf.webhooks.addresses import redacted, url_parts
@@ -52,6 +53,23 @@ async def test_a_call_is_named_the_same_in_each_attempt():
     assert [1, 100, 3600] == waits
     for headers, body in app.seen:
         SigningSecret(SECRET).verified(headers, body, float(headers["webhook-timestamp"]))
+
+
+async def test_a_call_is_named_the_same_when_its_run_is_resumed():
+    """With a fresh budget of attempts, by another orchestrator, days later; a call of another run has another name."""
+    app, store = Scripted([(503, {}, b"")]), MemoryStore()
+
+    async with listening(app) as url:
+        async with TestOrchestrator(store) as orchestrator:
+            await (await orchestrator.start(Calling(url=url), "r1")).wait()
+        app.answers = [GOOD]
+        async with TestOrchestrator(store, workflows=[Calling]) as orchestrator:
+            await (await orchestrator.resume("r1")).result()
+            await orchestrator.run(Calling(url=url), "r2")
+
+    *ids, other = [headers["webhook-id"] for headers, _ in app.seen]
+    assert (5, 1) == (len(ids), len(set(ids)))
+    assert other not in ids
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 410, 422, 501])

@@ -49,6 +49,7 @@ def check_contents(wheel: Path) -> None:
         for path in (ROOT / "orchwf").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    kept.add(PurePosixPath("pytest_orchwf.py"))
     if missing := kept - packed:
         sys.exit(f"the wheel lacks {sorted(map(str, missing))}")
     if foreign := {path for path in packed - kept if not path.parts[0].endswith(".dist-info")}:

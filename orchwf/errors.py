@@ -35,6 +35,9 @@ Every error that orchwf raises, in one tree.
     │   ├── ExecutorUnavailableError it cannot be reached, or was lost while a body ran
     │   ├── NotImportableError       a worker cannot import the workflow, or has other code of it than is here
     │   └── LargeOutputError         a worker could not put a large output where it is looked for
+    ├── CallFailedError          a call over HTTP did not succeed, and may do so the next time
+    │   └── CallPostponedError       and the other side said when (also a RetryAfter)
+    ├── SignatureError           a request is not of whom it says it is
     ├── StoreError               the operator: the store cannot be used
     │   ├── StoreBusyError           another process holds its lock: try again
     │   ├── StoreNotFoundError       there is none, and it was not to be made
@@ -44,6 +47,7 @@ Every error that orchwf raises, in one tree.
     └── StepControl              raised by bodies to steer their step
         ├── RetryAfter
         ├── NonRetryable
+        │   └── CallRefusedError     a call over HTTP would never succeed
         ├── Skip
         └── Finish
 """
@@ -434,6 +438,24 @@ class LargeOutputError(ExecutorError):
         )
 
 
+class CallFailedError(OrchwfError):
+    """
+    A call over HTTP did not succeed, and may do so the next time; the retry policy of the step says when that is.
+
+    `url` says where it went, without what may be secret; `status` is that of the answer, None if there was none.
+    """
+
+    def __init__(self, url: str, reason: str, status: int | None = None) -> None:
+        self.url = url
+        self.status = status
+        # By its name: what comes next is another class in the one below.
+        OrchwfError.__init__(self, f"{url} {reason}")
+
+
+class SignatureError(OrchwfError):
+    """A request is not of whom it says it is, or is too old: nothing was done for it."""
+
+
 class StoreError(OrchwfError):
     """The store cannot be used; the message names it, the reason and the way out."""
 
@@ -488,6 +510,27 @@ class RetryAfter(StepControl):
 
 class NonRetryable(StepControl):
     """This step has failed for good, whatever retries are left."""
+
+
+class CallPostponedError(CallFailedError, RetryAfter):
+    """A call over HTTP did not succeed, and the other side said after how many `seconds` it may be tried again."""
+
+    def __init__(self, url: str, reason: str, status: int, seconds: float) -> None:
+        CallFailedError.__init__(self, url, reason, status)
+        self.seconds = seconds
+
+
+class CallRefusedError(NonRetryable):
+    """
+    A call over HTTP that would never succeed: the step has failed for good.
+
+    `url` says where it went, without what may be secret; `status` is that of the answer, None if there was none.
+    """
+
+    def __init__(self, url: str, reason: str, status: int | None = None) -> None:
+        self.url = url
+        self.status = status
+        super().__init__(f"{url} {reason}")
 
 
 class Skip(StepControl):

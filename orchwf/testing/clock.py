@@ -225,7 +225,8 @@ class FakeClock:
     def _stir(self) -> None:
         """Something happens: only after a quiet moment may time leap."""
         self._stirs += 1
-        if self._leaps and self._look is None and self._loop is not None:
+        # A loop that is closed is that of somebody before: the next timer comes with its own.
+        if self._leaps and self._look is None and self._loop is not None and not self._loop.is_closed():
             self._look = self._loop.call_later(_QUIET, self._look_around, self._stirs, _TURNS)
 
     def _look_around(self, seen: int, turns: int) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
+from ..core.dag import Dag
 from ..core.limits import Queue
 from ..core.options import Duration
 from ..orchestrator import Orchestrator
-from ..ports import AroundRun, AroundStep, Executor, Observer, PayloadCodec, Store
+from ..ports import AroundRun, AroundStep, Executor, Observer, PayloadCodec, RunRecord, Store
 from ..runtime.hooks import Hook
 from ..runtime.runs import Runs
 from ..stores import CodedStore, MemoryStore
@@ -78,6 +79,10 @@ class TestOrchestrator(Orchestrator):
         stack.callback(self.clock.follow(self._is_busy))
         stack.callback(self.clock.follow(self._is_scheduling, patience=LONG))
         await super()._open(store, stack)
+
+    def definition_of(self, run: RunRecord) -> Dag | None:
+        """The definition with which a run is executed here; None if it is not known, or nothing was opened yet."""
+        return None if self._entered is None else self._entered.registry.find(run)
 
     def _is_busy(self) -> bool:
         return self._entered is not None and (self._entered.engine.is_busy or self._hooks.is_busy)

@@ -14,13 +14,18 @@ class Recorder:
 
     Attributes:
         events: Everything that was told, in order, of all runs.
+        runs: Run id -> the run as it was when something was told of it last.
     """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.runs: dict[str, RunRecord] = {}
+        self._by_run: dict[str, list[Event]] = {}
 
     def told(self, run: RunRecord, events: Sequence[Event]) -> None:
         self.events += events
+        self.runs[run.id] = run
+        self._by_run.setdefault(run.id, []).extend(events)
 
     def kinds(self) -> list[str]:
         """The kinds of all events, in order: `["run.started", "step.started", ...]`."""
@@ -34,6 +39,10 @@ class Recorder:
         """The events of a step and of its compensation, in order."""
         name = step if isinstance(step, str) else step.name
         return [event for event in self.events if step_of(event) == name]
+
+    def of_run(self, run_id: str) -> list[Event]:
+        """The events of a run, in order."""
+        return list(self._by_run.get(run_id, ()))
 
     def starts(self, step: Ref[Any] | str) -> int:
         """How many attempts of a step have begun."""

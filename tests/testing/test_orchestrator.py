@@ -296,3 +296,26 @@ async def test_the_recorder_tells_what_happened():
     assert 3 == recorder.starts("fetch")
     assert 0 == recorder.undos("fetch")
     assert repr(recorder).startswith("<Recorder ['run.started', 'step.started fetch'")
+
+
+async def test_the_recorder_keeps_runs_apart():
+    """The events of each, and the run as it was told last; of one that is not there nothing."""
+    async with TestOrchestrator() as orchestrator:
+        for run_id in ("a", "b"):
+            await orchestrator.run(Patient(), run_id)
+        recorder = orchestrator.recorder
+
+    assert {"a": "completed", "b": "completed"} == {run_id: run.status for run_id, run in recorder.runs.items()}
+    assert [*recorder.of_run("a"), *recorder.of_run("b")] == recorder.events
+    assert [] == recorder.of_run("c")
+
+
+def test_orchestrators_share_a_clock_on_loops_of_their_own(tmp_path: Path):
+    """Before the second one sets any timer its store is asked: the loop that has ended is left alone."""
+    clock, url = FakeClock(auto=True), f"sqlite:///{tmp_path / 'runs.db'}"
+
+    async def fetched() -> int:
+        async with TestOrchestrator(url, clock=clock) as orchestrator:
+            return (await orchestrator.run(Patient()))[Patient.fetch]
+
+    assert [3, 3] == [asyncio.run(fetched()), asyncio.run(fetched())]

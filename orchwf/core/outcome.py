@@ -1,6 +1,6 @@
 """What the world tells the machine: how attempts ended, and what was asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -116,21 +116,23 @@ class Begun:
     depth: int = 1
     use_cache: bool = True
 
-    def events(self, seq: int, now: float) -> Iterator[StepEvent | RunStarted]:
+    def events(self, seq: int, now: float) -> Sequence[StepEvent | RunStarted]:
         """
         What is written of it first.
 
         Args:
             seq: The number of the first one.
         """
-        yield RunStarted(
+        started = RunStarted(
             seq=seq, at=now, workflow=self.workflow, version=self.version, fingerprint=self.fingerprint,
             inputs=self.inputs, origin=self.origin, not_before=self.not_before, parent=self.parent,
             parent_step=self.parent_step, parent_item=self.parent_item, depth=self.depth, known=self.known,
             use_cache=self.use_cache,
         )  # fmt: skip
-        for number, reused in enumerate(self.reused, seq + 1):
-            yield attrs.evolve(reused, seq=number, at=now, attempt=0)
+        if not self.reused:
+            return (started,)
+        rest = enumerate(self.reused, seq + 1)
+        return (started, *(attrs.evolve(reused, seq=number, at=now, attempt=0) for number, reused in rest))
 
 
 @attrs.frozen

@@ -107,6 +107,14 @@ def items_text(tally: Tally, several: Several | None, status: StepStatus) -> str
     return ", ".join([f"{tally.done:,}/{tally.total:,}", *others])
 
 
+def share_done(record: StepRecord, node: Node | None) -> float | None:
+    """How much of the items of a step has ended, from 0 to 1; None if it has none, is over, or is a loop."""
+    tally = tally_of(record)
+    if tally is None or not tally.total or record.status.is_final or several_of(record, node) is not Several.EACH:
+        return None
+    return tally.ended / tally.total
+
+
 def told_status(record: StepRecord) -> StepStatus:
     """Where a step is for people: one whose items are at work is running, though it waits for them."""
     if record.status is not StepStatus.WAITING:

@@ -79,15 +79,13 @@ def left_out(dag: Dag, only: Collection[str]) -> list[StepSkipped]:
     ]
 
 
-def skipped_by(dag: Dag, only: str | Iterable[str] | None, *, begins_later: bool) -> list[StepSkipped]:
+def skipped_by(dag: Dag, only: str | Iterable[str], *, begins_later: bool) -> list[StepSkipped]:
     """
-    How the steps end that a run leaves out, as `left_out` says; `only` is as `select` takes it, None for all steps.
+    How the steps end that a run leaves out, as `left_out` says; `only` is as `select` takes it.
 
     Raises:
         UnknownStepError, UsageError: as of `select` and `left_out`; or the run begins later.
     """
-    if only is None:
-        return []
     if begins_later:
         raise UsageError("a run that begins later runs all of its steps: give not_before or only, not both")
     return left_out(dag, select(dag, only))

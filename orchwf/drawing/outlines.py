@@ -12,6 +12,7 @@ _ROUND = 18.0
 _FRAME = 3.0
 _STACK = 3.0
 _COPIES = 2
+_INDENT = 12.0
 
 
 def outline(shape: Shape, box: Box) -> Iterator[str]:
@@ -40,6 +41,16 @@ def bar(shape: Shape, box: Box) -> str:
             return _rectangle("bar", Box(box.x + 6, box.y + 7, 4, box.height - 14), 2)
         case _:
             return _rectangle("bar", Box(box.x + 3, box.y + 4, 4, box.height - 8), 2)
+
+
+def progress(shape: Shape, box: Box) -> Iterator[str]:
+    """A bar at the bottom as long as the share of the step that is done, on one for all of it."""
+    if shape.share is None:
+        return
+    whole = Box(box.x + _INDENT, box.y + box.height - 7, box.width - 2 * _INDENT, 3)
+    yield _rectangle("bar track", whole, 1.5)
+    if shape.share > 0:
+        yield _rectangle("bar", Box(whole.x, whole.y, whole.width * min(shape.share, 1.0), whole.height), 1.5)
 
 
 def _box(shape: Shape, box: Box) -> str:

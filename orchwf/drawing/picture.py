@@ -22,6 +22,7 @@ class Shape:
         tooltip: What is said beside the full name when somebody points at the box.
         status: One of `LOOKS`, or empty in a picture that shows no run and no change.
         detail: What is written after the status, such as `1.2 s, attempt 2`.
+        share: How much of it is done, from 0 to 1, which is shown as a bar; None where that is not to be told.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Shape:
     status: str = ""
     detail: str = ""
     several: str = ""
+    share: float | None = None
 
     @property
     def traits(self) -> list[str]:

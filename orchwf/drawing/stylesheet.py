@@ -12,7 +12,7 @@ _DARK = {"page": "#0d1117", "rim": "#3d444d", "box": "#212830", "line": "#8b949e
 _FIXED = (
     f".orchwf text{{font-family:{_FONT};font-size:11px;white-space:pre}}"
     ".orchwf .title{font-size:15px;font-weight:600}.orchwf .name{font-size:13px}"
-    ".orchwf .page,.orchwf .box{stroke-width:1}.orchwf .bar{stroke:none}"
+    ".orchwf .page,.orchwf .box{stroke-width:1}.orchwf .bar{stroke:none}.orchwf .track{opacity:.25}"
     ".orchwf .when .box{stroke-dasharray:5 3}.orchwf .optional .box{stroke-dasharray:1.5 3;stroke-linecap:round}"
     ".orchwf .optional.when .box{stroke-dasharray:5 3 1 3}"
     ".orchwf .frame{fill:none;stroke-width:1}"

@@ -13,7 +13,7 @@ from ..labels import common_prefix, counted, pixels, shorten, visible
 from .boxes import LINE, SMALL_SIZE, Line, lines_of, margin_of, size_of, tooltip
 from .canvas import MARGIN, Drawn, Frame, Spot, drawn_line, escaped, heading, linked
 from .layout import Box, Layout, Point, lay_out
-from .outlines import bar, number, outline
+from .outlines import bar, number, outline, progress
 from .picture import LOOKS, Arrow, Picture, Shape
 from .summary import GroupShape, indexed, summarise
 
@@ -101,7 +101,7 @@ def _drawn_shape(shape: Shape, box: Box, lines: Sequence[Line]) -> str:
     classes += ["when"] * bool(shape.condition or shape.status == "skipped") + ["optional"] * (not shape.required)
     parts = [f'<g class="{" ".join(classes)}"><title>{escaped(tooltip(shape))}</title>', *outline(shape, box)]
     if shape.status in LOOKS:
-        parts.append(bar(shape, box))
+        parts += [bar(shape, box), *progress(shape, box)]
     baseline = box.y + (box.height - LINE * len(lines)) / 2 + 11.5
     # Beside the bar of a status the text starts at the left; without one it stands in the middle.
     x, css = (box.x + margin_of(shape), "") if shape.status in LOOKS else (box.x + box.width / 2, " mid")

@@ -11,7 +11,7 @@ from ..core.children import ChildResult, decoded_output
 from ..core.dag import Dag
 from ..core.details import detail_text
 from ..core.history import History, StepRecord
-from ..core.progress import told_status
+from ..core.progress import share_done, told_status
 from ..core.references import MISSING, ChildOutput, Ref, alternatives
 from ..core.report import Report
 from ..core.rows import ITEMS
@@ -207,9 +207,9 @@ def run_picture(dag: Dag, steps: Mapping[str, StepRecord], note: str = "", now: 
     picture = dag.picture()
     shapes = []
     for shape in picture.shapes:
-        record = steps.get(shape.id) or StepRecord(shape.id)
-        detail = detail_text(record, dag.nodes.get(shape.id), now)
-        shapes.append(attrs.evolve(shape, status=str(told_status(record)), detail=detail))
+        record, node = steps.get(shape.id) or StepRecord(shape.id), dag.nodes.get(shape.id)
+        status, detail, share = told_status(record), detail_text(record, node, now), share_done(record, node)
+        shapes.append(attrs.evolve(shape, status=str(status), detail=detail, share=share))
     return attrs.evolve(picture, shapes=tuple(shapes), note=note)
 
 

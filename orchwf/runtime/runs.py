@@ -143,7 +143,7 @@ class Runs:
             # Whoever attaches to it looks for it in the store.
             await other.until_written()
             raise RunExistsError(run_id)
-        skipped = skipped_by(dag, only, begins_later=not_before is not None)
+        skipped = [] if only is None else skipped_by(dag, only, begins_later=not_before is not None)
         is_for_later = not_before is not None and not_before > self.engine.clock.now()
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, inputs, not_before=not_before if is_for_later else None,

@@ -1,13 +1,20 @@
 """The pictures of runs whose steps have items, wait, or start runs."""
 
+import re
 from datetime import timedelta
 
+import pytest
+
 from orchwf import Orchestrator, StepStatus, compile_workflow, signal, sleep, step, subflow, workflow
-from orchwf.drawing import to_text
+from orchwf.core.history import StepRecord
+from orchwf.core.progress import share_done
+from orchwf.drawing import Picture, Shape, to_svg, to_text
 from orchwf.runtime.result import run_picture
 from orchwf.testing import TestOrchestrator
 from tests.runtime.flows import Gate
 from tests.runtime.test_result import svg_of
+
+DONE = StepStatus.COMPLETED
 
 
 @workflow
@@ -92,3 +99,31 @@ async def test_a_step_whose_items_are_at_work_is_shown_running():
     assert "> check  (each of orders)  running 1/3" in during["text/plain"].splitlines()
     assert StepStatus.WAITING is steps["check"].status
     assert "3 items" in result._repr_mimebundle_()["text/plain"]
+
+
+def test_how_much_is_done_of_a_step_that_runs_per_item():
+    """The share of its items that have ended, however they did; nothing of a loop, or once it is over."""
+    dag = compile_workflow(Shop)
+    items = {at: StepRecord("check", status, item=at) for at, status in enumerate([DONE, StepStatus.FAILED, DONE])}
+
+    def share(**changes: object) -> float | None:
+        record = StepRecord("check", StepStatus.WAITING, count=4, items=items)
+        for name, value in changes.items():
+            setattr(record, name, value)
+        return share_done(record, dag.nodes["check"])
+
+    assert 0.75 == share()
+    assert None is share(status=DONE)
+    assert None is share(count=0, items={})
+    assert None is share_done(StepRecord("orders", StepStatus.RUNNING), dag.nodes["orders"])
+
+
+@pytest.mark.parametrize(("share", "widths"), [(None, []), (0.0, [1.0]), (0.25, [1.0, 0.25]), (1.0, [1.0, 1.0])])
+def test_the_bar_of_a_step(share: float | None, widths: list[float]):
+    """One for all of it, and on that one as long as the share that is done."""
+    shape = Shape("a", "a", status="running", share=share)
+
+    svg = to_svg(Picture("F", [shape], []))
+
+    found = [float(width) for width in re.findall(r'<rect class="bar[^>]* width="([0-9.]+)" height="3"', svg)]
+    assert widths == pytest.approx([width / found[0] for width in found], abs=0.01)

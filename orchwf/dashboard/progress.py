@@ -21,6 +21,8 @@ MOST_AT_ONCE = 3_000
 """How many events are read for one page at most: the rest is left to the next look."""
 LONGEST = 20_000
 """Of a run with more events nothing is said in a listing: its own page counts them."""
+_SHARE = 100
+"""How many of these each run has before any has more."""
 _PAGE = 500
 _KEPT = 2_000
 """Of how many runs it is kept how far they are: a few hundred bytes each."""
@@ -85,15 +87,18 @@ class Progresses:
         """
         found, room = {}, MOST_AT_ONCE
         async with self._lock:
-            for record in records:
-                known = self._runs.pop(record.number, None) or _Known()
-                if not known.is_as_before(record):
-                    # Of a damaged log its own page tells.
-                    with suppress(StoreError):
-                        room -= await self._read_on(store, record, known, room)
-                self._runs[record.number] = known
-                if known.progress is not None:
-                    found[record.number] = known.progress
+            known = [(record, self._runs.pop(record.number, _Known())) for record in records]
+            # A long one keeps none of the short ones waiting.
+            for share in (_SHARE, MOST_AT_ONCE):
+                for record, each in known:
+                    if not each.is_as_before(record) and (share == _SHARE or each.progress is None):
+                        # Of a damaged log its own page tells.
+                        with suppress(StoreError):
+                            room -= await self._read_on(store, record, each, min(room, share))
+            for record, each in known:
+                self._runs[record.number] = each
+                if each.progress is not None:
+                    found[record.number] = each.progress
             self._forget()
         return found
 
@@ -155,10 +160,8 @@ def _count_steps(text: str) -> int:
         return 0
 
 
-_ORDER = (
-    StepStatus.COMPLETED, StepStatus.SKIPPED, StepStatus.FAILED, StepStatus.CANCELLED, StepStatus.RETRYING,
-    StepStatus.RUNNING, StepStatus.WAITING,
-)  # fmt: skip
+_ENDS = (StepStatus.COMPLETED, StepStatus.SKIPPED, StepStatus.CANCELLED, StepStatus.FAILED)
+"""What is shown of steps in a bar: it is full when all have ended."""
 
 
 def _progress(history: History, size: int) -> Progress:
@@ -166,7 +169,7 @@ def _progress(history: History, size: int) -> Progress:
     for number, record in enumerate(history.steps.values()):
         tally.note(number, told_status(record))
     bars, at = [], 0.0
-    for status in _ORDER:
+    for status in _ENDS:
         width = _WIDTH * tally.counts.get(status, 0) / max(1, tally.total)
         if width:
             bars.append((round(at, 1), round(width, 1), look_of(status)))

@@ -43,8 +43,9 @@ async def show(site: Site, request: Request) -> Response:
     progresses = await site.progresses.of(site.store, listing.runs)
     now = site.clock.now()
     trend = None
-    if cursor is None and listing.cursor is not None and not search.words:
-        # There are more than a page shows.
+    is_looked_through = bool(search.words) or search.query.id_prefix is not None
+    if cursor is None and listing.cursor is not None and not is_looked_through:
+        # There are more than a page shows, and the newest of them are found at once.
         trend = trend_of(await site.store.runs(attrs.evolve(search.query, limit=MOST)), search.text)
     return site.page(
         request, "runs.html", search=search, listing=listing, rows=rows_of(listing.runs, now),

@@ -12,8 +12,11 @@ import pytest
 import uvicorn
 
 import orchwf
-from orchwf import Orchestrator, make_workflow, step
+from orchwf import Orchestrator, Queue, make_workflow, step, workflow
+from orchwf.core.limits import Limit
+from orchwf.core.slots import SlotRequest
 from orchwf.dashboard import create_app
+from orchwf.ports import Store
 from tests.dashboard.browsers import TOKEN, Invoice, Sales
 
 playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
@@ -35,6 +38,7 @@ class Seat:
     """Somebody who has signed in, in a browser; `wrong` is what the browser complained of."""
 
     orchestrator: Orchestrator
+    store: Store
     page: Any
     url: str
     wrong: list[str]
@@ -63,7 +67,7 @@ async def seated(workflows: Sequence[type], *, script: bool = True, **look: Any)
                 page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
                 page.on("pageerror", lambda error: wrong.append(str(error)))
                 page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-                seat = Seat(orchestrator, page, url, wrong)
+                seat = Seat(orchestrator, store, page, url, wrong)
                 await seat.go("/sign-in")
                 await page.fill("input[name=token]", TOKEN)
                 await page.click("button.main")
@@ -157,6 +161,73 @@ async def test_through_time_and_by_the_keyboard():
     assert seat.wrong == []
 
 
+def large() -> type:
+    """Steps enough to be drawn as groups."""
+    names = [f"part_{number}" for number in range(400)]
+    steps = {
+        name: step(body, name=name, depends_on=[names[at - 4]] if at >= 4 else []) for at, name in enumerate(names)
+    }
+    return make_workflow("Large", steps)
+
+
+@workflow
+class Items:
+    """Runs once per item."""
+
+    @step
+    def make(self) -> list[int]:
+        return list(range(250))
+
+    @step(queue=Queue("<b>api</b>", concurrency=3))
+    def check(self, number: int = make.each) -> int:
+        return number
+
+
+async def test_in_a_large_graph():
+    """A small map shows where one is and leads elsewhere; keys zoom; a group opens, and so do its steps."""
+    flow = large()
+    async with seated([flow], viewport={"width": 1000, "height": 700}) as seat:
+        page = seat.page
+        await (await seat.orchestrator.start(flow(), "A1")).wait()
+        await seat.go("/run?id=A1")
+        boxes = await page.locator(".minimap rect:not(.seen)").count()
+        area = await page.locator(".minimap").bounding_box()
+        await page.mouse.click(area["x"] + area["width"] / 2, area["y"] + area["height"] - 3)
+        scrolled = await page.evaluate("document.querySelector('.graph').scrollTop")
+        widths = [await page.locator(".graph svg").get_attribute("width")]
+        for key in ("+", "-", "0"):
+            await page.keyboard.press(key)
+            widths.append(await page.locator(".graph svg").get_attribute("width"))
+        await page.click("a.group >> nth=1")
+        await page.wait_for_selector("nav[aria-label=Groups]")
+        await page.click(".graph a >> nth=0")
+        await page.wait_for_selector(".drawer")
+        inside = await page.locator("nav[aria-label=Groups]").count()
+
+    assert boxes == 24
+    assert scrolled > 100
+    first, larger, same, all_of_it = map(float, widths)
+    assert larger > first
+    assert abs(same - first) < 1
+    assert all_of_it < first
+    assert inside == 1
+    assert seat.wrong == []
+
+
+async def test_pages_by_key():
+    """`n` and `p` turn the pages of the items of a step."""
+    async with seated([Items]) as seat:
+        page = seat.page
+        await (await seat.orchestrator.start(Items(), "A1")).wait()
+        await seat.go("/run?id=A1&step=check")
+        await page.keyboard.press("n")
+        await page.wait_for_selector("text=2 of 2")
+        await page.keyboard.press("p")
+        await page.wait_for_selector("text=1 of 2")
+
+    assert seat.wrong == []
+
+
 async def test_the_theme_stays():
     """Dark or light is one button, and is there before the page is drawn."""
     async with seated([], color_scheme="light") as seat:
@@ -198,14 +269,25 @@ async def test_nothing_serious_is_found(look: dict[str, Any]):
     """No page keeps anybody out, runs what users wrote, or is wider than the screen; by the rules of axe-core."""
     axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="axe is not installed").Axe()
     evil = make_workflow("<img src=x onerror=window.evil=1>", {"a": step(body, name="a")})
-    async with seated([Sales, Invoice, evil], **look) as seat:
+    flow = large()
+    async with seated([Sales, Invoice, evil, flow, Items], **look) as seat:
         page, found = seat.page, dict[str, list[str]]()
         await (await seat.orchestrator.start(Sales(day="sunday"), "A1")).wait()
         await (await seat.orchestrator.start(evil(), "B2", tags={"<b>": "</b>"})).wait()
         await seat.orchestrator.start(Invoice(), "C3")
+        for number in range(45):
+            await seat.orchestrator.start(Sales(), f"many-{number}")
+        await (await seat.orchestrator.start(flow(), "D4")).wait()
+        await (await seat.orchestrator.start(Items(), "E5")).wait()
+        limits = [Limit(name='["mutex", "<img src=x onerror=window.evil=1>"]', concurrency=1)]
+        asked = SlotRequest(limits=limits, run_id="<b>", step="<script>window.evil=1</script>", attempt=1)
+        for owner in ("<i>/1|7|1|a", "there/1|8|1|b"):
+            await seat.store.renew(owner, 60)
+            await seat.store.take_slots(owner, [asked])
         await seat.orchestrator.schedule(Sales(), cron="30 6 * * *", name="morning")
         tabs = [f"/run?id=A1&tab={tab}&step=validate" for tab in ("graph", "timeline", "steps", "events", "inputs")]
         pages = ["/", *tabs, "/run?id=B2&step=a", "/run?id=C3", "/run?id=A1&at=3", "/workflows", "/workflow?name=Sales"]
+        pages += ["/?q=status:failed", "/run?id=D4", "/run?id=D4&group=1", "/run?id=E5&step=check"]
         for path in [*pages, "/schedules", "/workers", "/system?facts=1", "/sign-in", "/run?id=nowhere"]:
             await seat.go(path)
             result = await axe.run(page)

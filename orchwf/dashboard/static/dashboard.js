@@ -102,7 +102,7 @@ const drawn = (name, marks) => {
 const drawMap = (picture, room) => {
   const frame = room.parentElement;
   frame.querySelector(".minimap")?.remove();
-  if (room.scrollWidth <= room.clientWidth + 8 && room.scrollHeight <= room.clientHeight + 8) return;
+  if (room.scrollWidth < 1.6 * room.clientWidth && room.scrollHeight < 1.6 * room.clientHeight) return;
   const { width, height } = picture.viewBox.baseVal;
   const map = drawn("svg", { class: "minimap", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   const scale = Math.min(180 / width, 120 / height);

@@ -6,6 +6,7 @@ from pathlib import Path
 from website.commands import commands_page
 from website.database import database_page
 from website.events import events_page
+from website.metrics import grafana_dashboard, metrics_page
 from website.pictures import flights, flights_run, sales_failed, sales_resumed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,6 +16,8 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/events.md": events_page,
     "reference/database.md": database_page,
+    "reference/metrics.md": metrics_page,
+    "grafana.json": grafana_dashboard,
     "pictures/flights.svg": flights,
     "pictures/flights-run.svg": flights_run,
     "pictures/sales-failed.svg": sales_failed,

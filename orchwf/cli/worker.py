@@ -21,9 +21,11 @@ from ..views import mark_of
 from .execute import Stage
 from .exits import CommandError, Exit
 from .finding import document_of
-from .health import served
+from .health import health_pages
 from .loading import load, parse_target
+from .metrics import metrics_pages
 from .output import Output
+from .serving import served
 
 _STOP_ON = (signal.SIGINT, signal.SIGTERM)
 _JOBS = 256
@@ -87,6 +89,7 @@ async def work(
     grace: float,
     queues: Sequence[Queue] = (),
     health: tuple[str, int] | None = None,
+    metrics: tuple[str, int] | None = None,
     most: int | None = None,
 ) -> int:
     """
@@ -94,6 +97,7 @@ async def work(
 
     Args:
         health: Host and port at which is said how it is; None for nowhere.
+        metrics: Those at which Prometheus may scrape it; None for nowhere, and then nothing is counted.
         most: How many runs are executed for more to be taken up; None for any number.
     """
     workflows = loaded_classes(stage.output, targets)
@@ -105,10 +109,11 @@ async def work(
         )  # fmt: skip
         way_on = "what runs goes on when it is taken up"
         async with (
-            served(health, orchestrator.health) as url,
+            served(health, health_pages(orchestrator.health), "--health") as healthy_at,
+            served(metrics, metrics_pages(orchestrator) if metrics else {}, "--metrics-port") as scraped_at,
             told_to_stop(stage, orchestrator, way_on, grace) as interrupt,
         ):
-            await _tell_ready(stage, store, workflows, url)
+            await _tell_ready(stage, store, workflows, healthy_at, scraped_at)
             await until_told(orchestrator.until_closed(), interrupt)
             # A run that slept has been let go of, and nobody here is told what becomes of it elsewhere.
             held = orchestrator.health()
@@ -160,15 +165,20 @@ def _loaded(output: Output, target: str) -> tuple[type, ...]:
     return loaded.workflows
 
 
-async def _tell_ready(stage: Stage, store: Store, workflows: Sequence[type], health: str) -> None:
+async def _tell_ready(stage: Stage, store: Store, workflows: Sequence[type], health: str, metrics: str) -> None:
     names = [dag_of(workflow).name for workflow in workflows]
     count = sum(record.workflow in names for record in await store.schedules())
     if stage.output.json:
-        ready = {"serving": names, "schedules": count, "store": store.url, "health": health or None}
+        ready = {
+            "serving": names, "schedules": count, "store": store.url, "health": health or None,
+            "metrics": metrics or None,
+        }  # fmt: skip
         stage.output.document(ready, indent=None)
     _say(stage.output, f"> serving {names_text(names)} from {store.url}, {plural(count, 'schedule')}", "running")
     if health:
         _say(stage.output, f"  health at {health}/healthz and {health}/readyz", "running")
+    if metrics:
+        _say(stage.output, f"  metrics at {metrics}/metrics", "running")
 
 
 def _say(output: Output, text: str, tone: str) -> None:

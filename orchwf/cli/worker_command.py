@@ -34,6 +34,10 @@ def worker(
     health: Annotated[
         str | None, Parameter(help="Answer /healthz and /readyz at this HOST:PORT.", show_default=False)
     ] = None,
+    metrics_port: Annotated[
+        str | None,
+        Parameter(help="Answer /metrics at this PORT, or HOST:PORT, for Prometheus.", show_default=False),
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """
@@ -42,7 +46,7 @@ def worker(
     orchwf worker flow.py
     orchwf worker flows/*.py shop.orders:Fulfil --store postgresql://db/orders
     orchwf worker flow.py --concurrency 32 --queues api=4,100/minute --grace 1m
-    orchwf worker flow.py --health 127.0.0.1:8080
+    orchwf worker flow.py --health 127.0.0.1:8080 --metrics-port 9464
 
     Any number of workers may serve a store, on any machine that reaches it: each
     run is executed by one of them. Told to end, a worker takes nothing more, lets
@@ -56,15 +60,18 @@ def worker(
     if max_runs is not None and max_runs < 1:
         raise CommandError(f"--max-runs takes a number of at least 1, not {max_runs}")
     from ..core.options import seconds
-    from .health import parse_address
     from .leaving import leave_threads_behind, run_in_time
+    from .serving import parse_address
     from .worker import queue_of, work
 
     limit, limits = seconds(grace, "--grace"), [queue_of(text) for text in queues or []]
-    address = None if health is None else parse_address(health)
+    healthy_at = None if health is None else parse_address(health, "--health")
+    scraped_at = None if metrics_port is None else parse_address(metrics_port, "--metrics-port", "127.0.0.1")
     stage = options.stage_for(common, concurrency)
     code = run_in_time(
-        lambda deadline: work(stage(deadline), targets, grace=limit, queues=limits, health=address, most=max_runs),
+        lambda deadline: work(
+            stage(deadline), targets, grace=limit, queues=limits, health=healthy_at, metrics=scraped_at, most=max_runs
+        ),
         limit + _MARGIN,
     )
     # It was told to end, and has said that it does.

@@ -28,7 +28,18 @@ from ..orchestrator import Orchestrator
 from ..ports import Clock, Store
 from ..runtime.clock import SystemClock
 from ..stores import default_store
-from . import actions, live, looks, run_page, runs_page, schedules_page, sign_in, system_page, workflow_page
+from . import (
+    actions,
+    live,
+    looks,
+    metrics_page,
+    run_page,
+    runs_page,
+    schedules_page,
+    sign_in,
+    system_page,
+    workflow_page,
+)
 from .access import checked_access
 from .forms import known_dags
 from .guard import Guard
@@ -60,6 +71,7 @@ _PAGES: dict[str, Page] = {
     "/system": system_page.show,
     "/sign-in": sign_in.show,
     "/live": live.tell,
+    "/metrics": metrics_page.show,
 }
 _ACTIONS: dict[str, Page] = {
     "/sign-in": sign_in.enter,

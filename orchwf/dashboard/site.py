@@ -63,6 +63,8 @@ class Site:
     shows_payloads: bool
     clock: Clock
     templates: Environment = attrs.field(init=False)
+    registry: Any = attrs.field(default=None, init=False)
+    """What Prometheus is told, of its client; None while it has not asked."""
     is_closing: bool = attrs.field(default=False, init=False)
     progresses: Progresses = attrs.field(factory=Progresses, init=False)
     _store: Store | None = attrs.field(default=None, init=False)

@@ -7,9 +7,10 @@ import json
 import attrs
 import pytest
 
-from orchwf.cli import health as module
+from orchwf.cli import serving as module
 from orchwf.cli.exits import CommandError
-from orchwf.cli.health import parse_address, served
+from orchwf.cli.health import health_pages
+from orchwf.cli.serving import parse_address, served
 from orchwf.runtime.health import Health
 from orchwf.runtime.measures import CommitTimes
 
@@ -56,7 +57,7 @@ def request(path: str, method: str = "GET") -> bytes:
 )
 async def test_how_a_worker_is(health: Health | None, is_well: bool, is_ready: bool, status: str):
     """By the status code, for machines; and with a few numbers, for people."""
-    async with served(("127.0.0.1", 0), lambda: health) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: health), "--health") as url:
         answers = [await asked(url, request(path)) for path in ("/healthz", "/readyz?verbose")]
 
     codes = {True: "HTTP/1.1 200 OK", False: "HTTP/1.1 503 Service Unavailable"}
@@ -66,7 +67,7 @@ async def test_how_a_worker_is(health: Health | None, is_well: bool, is_ready: b
 
 async def test_what_is_told():
     """Who it is, since when, and how much it does; nothing of its store."""
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         _, headers, body = await asked(url, request("/readyz"))
 
     assert {
@@ -92,7 +93,7 @@ async def test_what_is_told():
 )
 async def test_what_is_answered_otherwise(asked_for: bytes, line: str, has_body: bool):
     """Two paths, two methods, and nothing else."""
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         first, headers, body = await asked(url, asked_for)
 
     assert f"HTTP/1.1 {line}" == first
@@ -102,7 +103,7 @@ async def test_what_is_answered_otherwise(asked_for: bytes, line: str, has_body:
 
 async def test_a_request_that_is_too_long_is_not_answered():
     """The connection is closed; the next one is served."""
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         host, _, port = url.removeprefix("http://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /" + b"a" * 100_000)
@@ -117,7 +118,7 @@ async def test_a_request_that_is_too_long_is_not_answered():
 async def test_who_sends_nothing_is_left_in_time(monkeypatch: pytest.MonkeyPatch):
     """Nobody keeps a connection for longer than it takes to ask."""
     monkeypatch.setattr(module, "_PATIENCE", 0.05)
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         line = await asked(url, b"GET /healthz HTTP/1.1\r\n")
 
     assert ("", [], b"") == line
@@ -125,7 +126,7 @@ async def test_who_sends_nothing_is_left_in_time(monkeypatch: pytest.MonkeyPatch
 
 async def test_who_is_slow_does_not_keep_the_worker():
     """It closes at once, whoever is connected."""
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         host, _, port = url.removeprefix("http://").rpartition(":")
         silent = [await asyncio.open_connection(host, int(port)) for _ in range(5)]
         line, _, _ = await asked(url, request("/healthz"))
@@ -140,7 +141,7 @@ async def test_who_is_slow_does_not_keep_the_worker():
 async def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch):
     """Who comes when as many are connected as may be is sent away; those who go make place."""
     monkeypatch.setattr(module, "_MOST_CLIENTS", 2)
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         host, _, port = url.removeprefix("http://").rpartition(":")
         silent = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
         refused: object = b""
@@ -158,7 +159,7 @@ async def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch):
 
 async def test_many_ask_at_once():
     """Each is answered."""
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         answers = await asyncio.gather(*(asked(url, request("/healthz")) for _ in range(50)))
 
     assert {"HTTP/1.1 200 OK"} == {line for line, _, _ in answers}
@@ -166,23 +167,23 @@ async def test_many_ask_at_once():
 
 async def test_without_an_address_nothing_listens():
     """It is there on request only."""
-    async with served(None, lambda: WELL) as url:
+    async with served(None, health_pages(lambda: WELL), "--health") as url:
         assert "" == url
 
 
 async def test_what_the_block_raises_is_raised_as_it_was():
     """In no group."""
     with pytest.raises(KeyError):
-        async with served(("127.0.0.1", 0), lambda: WELL):
+        async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health"):
             raise KeyError("x")
 
 
 async def test_an_address_that_is_taken():
     """Or that is none of this machine's."""
-    async with served(("127.0.0.1", 0), lambda: WELL) as url:
+    async with served(("127.0.0.1", 0), health_pages(lambda: WELL), "--health") as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(CommandError, match=f"--health cannot listen on 127.0.0.1:{port}: "):
-            async with served(("127.0.0.1", port), lambda: WELL):
+            async with served(("127.0.0.1", port), health_pages(lambda: WELL), "--health"):
                 pass
 
 
@@ -192,11 +193,27 @@ async def test_an_address_that_is_taken():
 )
 def test_addresses(text: str, address: tuple[str, int]):
     """Host and port."""
-    assert address == parse_address(text)
+    assert address == parse_address(text, "--health")
 
 
 @pytest.mark.parametrize("text", ["8080", ":8080", "host:", "host:70000", "::1:80", "host:http", "[]:80", ""])
 def test_texts_that_are_no_addresses(text: str):
     """Each of them says what is wanted."""
     with pytest.raises(CommandError, match=r"--health takes HOST:PORT, such as 127\.0\.0\.1:8080, not "):
-        parse_address(text)
+        parse_address(text, "--health")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("9464", ("127.0.0.1", 9464)), ("0", ("127.0.0.1", 0)), ("0.0.0.0:9464", ("0.0.0.0", 9464))],
+)
+def test_a_port_alone(text: str, address: tuple[str, int]):
+    """Where a port is enough, nobody but this machine reaches it."""
+    assert address == parse_address(text, "--metrics-port", "127.0.0.1")
+
+
+@pytest.mark.parametrize("text", ["x", ":9464", "70000", "::1:80", ""])
+def test_texts_that_are_no_ports(text: str):
+    """They say that a port is enough."""
+    with pytest.raises(CommandError, match=r"--metrics-port takes PORT or HOST:PORT, such as 9464, not "):
+        parse_address(text, "--metrics-port", "127.0.0.1")

@@ -30,6 +30,7 @@ from .runtime.registry import Registry
 from .stores import default_store, open_store
 from .stores.coded import checked_codec
 from .stores.urls import check_is_url
+from .surroundings import carried
 
 W = TypeVar("W")
 
@@ -158,7 +159,7 @@ class Client:
         begins_at = None if not_before is None else checked_instant(not_before, now)
         begun = Begun(
             definition.name, definition.version, definition.fingerprint, encoded, use_cache=use_cache,
-            not_before=begins_at if begins_at is not None and begins_at > now else None,
+            not_before=begins_at if begins_at is not None and begins_at > now else None, **carried(),
         )  # fmt: skip
         run_id, labels = checked_run_id(run_id), dict.fromkeys(own_tags, "") | checked_tags(tags)
         try:

@@ -16,6 +16,7 @@ HEAVY = {
     "numpy",
     "pydantic",
     "IPython",
+    "opentelemetry",
     "psycopg",
     "starlette",
 }

@@ -66,10 +66,10 @@ def test_whatever_is_imported_is_required():
     foreign = imported(resources.files("orchwf")) - set(sys.stdlib_module_names) - {"orchwf"} - OPTIONAL
 
     extras = set[str]().union(
-        *map(required, ("cli", "crypto", "dashboard", "dask", "postgres", "ray", "s3", "schedules"))
+        *map(required, ("cli", "crypto", "dashboard", "dask", "postgres", "ray", "s3", "schedules", "telemetry"))
     )
-    # Of a distribution `some-thing` the module is `some_thing`.
-    known = {name.replace("-", "_") for name in required(None) | extras}
+    # Of a distribution `some-thing` the module is `some_thing`; that of OpenTelemetry's API is shared by its parts.
+    known = {name.removesuffix("-api").replace("-", "_") for name in required(None) | extras}
     assert foreign - known == set()
 
 

@@ -60,6 +60,8 @@ from .errors import (
 )
 from .moving import CopyReport, copy_runs
 from .observers.log import configure_logging
+from .observers.records import StepLogFilter
+from .observers.redaction import SECRET_KEYS, Redaction
 from .orchestrator import Orchestrator
 from .ports import BlobStore, PayloadCodec, RunRecord
 from .runtime.backfill import ScheduledRun
@@ -75,6 +77,7 @@ from .waits import Signal, Sleep, Subflow, signal, sleep, subflow
 __version__ = "0.1.0"
 
 __all__ = [
+    "SECRET_KEYS",
     "BadOptionError",
     "BlobStore",
     "Cache",
@@ -105,6 +108,7 @@ __all__ = [
     "Queue",
     "Quorum",
     "RecordedError",
+    "Redaction",
     "Retry",
     "RetryAfter",
     "RunCancelled",
@@ -130,6 +134,7 @@ __all__ = [
     "Sleep",
     "Step",
     "StepContext",
+    "StepLogFilter",
     "StepRecord",
     "StepStatus",
     "StepTimeoutError",

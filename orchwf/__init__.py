@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     )
     from .moving import CopyReport, copy_runs
     from .observers.log import configure_logging
+    from .observers.records import StepLogFilter
+    from .observers.redaction import SECRET_KEYS, Redaction
     from .orchestrator import Orchestrator
     from .ports import BlobStore, PayloadCodec, RunRecord
     from .runtime.backfill import ScheduledRun
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "SECRET_KEYS",
     "BadOptionError",
     "BlobStore",
     "Cache",
@@ -118,6 +121,7 @@ __all__ = [
     "Queue",
     "Quorum",
     "RecordedError",
+    "Redaction",
     "Retry",
     "RetryAfter",
     "RunCancelled",
@@ -144,6 +148,7 @@ __all__ = [
     "Sleep",
     "Step",
     "StepContext",
+    "StepLogFilter",
     "StepRecord",
     "StepStatus",
     "StepTimeoutError",
@@ -187,6 +192,8 @@ _NAMES = {
     "decorators": ("compile_workflow", "make_workflow", "step", "workflow"),
     "moving": ("CopyReport", "copy_runs"),
     "observers.log": ("configure_logging",),
+    "observers.records": ("StepLogFilter",),
+    "observers.redaction": ("SECRET_KEYS", "Redaction"),
     "orchestrator": ("Orchestrator",),
     "ports": ("BlobStore", "PayloadCodec", "RunRecord"),
     "runtime.backfill": ("ScheduledRun",),

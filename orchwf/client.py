@@ -35,6 +35,7 @@ from .runtime.reviving import revive
 from .stores import default_store, open_store
 from .stores.coded import checked_codec
 from .stores.urls import check_is_url
+from .surroundings import carried
 
 W = TypeVar("W")
 
@@ -172,7 +173,7 @@ class Client:
         begun = Begun(
             definition.name, definition.version, definition.fingerprint, encoded, use_cache=use_cache,
             reused=skipped,
-            not_before=begins_at if begins_at is not None and begins_at > now else None,
+            not_before=begins_at if begins_at is not None and begins_at > now else None, **carried(),
         )  # fmt: skip
         run_id, labels = checked_run_id(run_id), dict.fromkeys(own_tags, "") | checked_tags(tags)
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .errors import UsageError
+from .surroundings import log_values, trace_ids
 
 if TYPE_CHECKING:
     # For the type of one property only.
@@ -116,6 +117,11 @@ class StepContext:
         """Make `cancelled` true. The engine calls it; in a test it shows how a body gives up."""
         self._line.is_cancelled = True
 
+    @property
+    def log_values(self) -> dict[str, object]:
+        """What its log lines say of it: `run_id`, `workflow`, `step`, `attempt`, and `item` if it is that of one."""
+        return log_values(self.run_id, self.workflow, self.step, self.attempt, self.item)
+
     @cached_property
     def log(self) -> "structlog.stdlib.BoundLogger":
         """
@@ -157,10 +163,16 @@ def _step_logger(context: StepContext) -> "structlog.stdlib.BoundLogger":
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         logging.getLogger("orchwf.step"),
         wrapper_class=structlog.stdlib.BoundLogger,
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.PositionalArgumentsFormatter(), _to_record],
-    )
-    bound = {"run_id": context.run_id, "workflow": context.workflow, "step": context.step, "attempt": context.attempt}
-    return logger.bind(**bound if context.item is None else {**bound, "item": context.item})
+        processors=[
+            structlog.stdlib.filter_by_level, structlog.stdlib.PositionalArgumentsFormatter(), _with_trace, _to_record,
+        ],
+    )  # fmt: skip
+    return logger.bind(**context.log_values)
+
+
+def _with_trace(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The event, with the span within which it was said."""
+    return {**trace_ids(), **event}
 
 
 # What a log record has of its own: a field of this name would make the standard library raise.

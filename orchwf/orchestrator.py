@@ -28,11 +28,19 @@ from .ports import (
     PayloadCodec,
     RunQuery,
     Store,
+    Tracer,
+    TracerProvider,
     WatchfulClock,
 )
 from .runtime.admission import Admission
 from .runtime.answers import Answers, Named
-from .runtime.arguments import check_on_duplicate, checked_hook, checked_instant, checked_middleware
+from .runtime.arguments import (
+    check_on_duplicate,
+    checked_hook,
+    checked_instant,
+    checked_middleware,
+    checked_telemetry,
+)
 from .runtime.clock import SystemClock, WallClock
 from .runtime.deleting import Deleting
 from .runtime.engine import Engine
@@ -57,6 +65,7 @@ from .runtime.watchdog import Watchdog
 from .stores import default_store, open_store
 from .stores.coded import checked_codec
 from .stores.urls import check_is_url
+from .surroundings import carried, process_provider
 
 W = TypeVar("W")
 
@@ -107,6 +116,8 @@ class Orchestrator:
             failed, here, after that is written. What they raise is logged.
         codec: With a URL: encrypts or compresses what users give and steps return; see `orchwf.crypto`.
         blobs: With a URL: where large values are kept; see `open_store`.
+        telemetry: Where the spans of OpenTelemetry go: a `TracerProvider`; `"off"` for nowhere. By default that of the
+            process, if there is one when the orchestrator opens.
         clock: Where time comes from.
 
     Raises:
@@ -134,6 +145,7 @@ class Orchestrator:
         on_failure: Hook | None = None,
         codec: PayloadCodec | None = None,
         blobs: str | BlobStore | None = None,
+        telemetry: TracerProvider | Literal["auto", "off"] = "auto",
         clock: Clock | None = None,
     ) -> None:
         _check_count("max_concurrency", max_concurrency)
@@ -161,6 +173,7 @@ class Orchestrator:
         )  # fmt: skip
         # The engine tells those that are added later, too.
         self._observers = [LogObserver(), *observers, *([self._hooks] if self._hooks.is_needed else [])]
+        self._telemetry = checked_telemetry(telemetry)
         self._clock = clock or SystemClock()
         # What is looked after again and again, whether or not a run waits for anything, goes by this one.
         self._periodic: Clock = self._clock
@@ -204,7 +217,7 @@ class Orchestrator:
             store, self._clock, max_concurrency=self._max_concurrency, observers=self._observers,
             spawn=self._group.create_task, middleware=self._middleware,
             admission=Admission(store, str(owner), self._queues, clock=self._clock, periodic=self._periodic),
-            executors=self._executors, measures=self._measures,
+            executors=self._executors, measures=self._measures, tracer=_tracer(self._telemetry),
         )  # fmt: skip
         runs = Runs(
             store, engine, self._periodic, owner, registry, most_takeovers=self._max_takeovers, most=self._max_runs
@@ -350,8 +363,9 @@ class Orchestrator:
         begins_at = None if not_before is None else checked_instant(not_before, self._clock.now())
         try:
             execution = await self._runs.start(
-                workflow, run_id, metadata, tags, not_before=begins_at, use_cache=use_cache, only=only
-            )
+                workflow, run_id, metadata, tags, not_before=begins_at, use_cache=use_cache, only=only,
+                within=carried(),
+            )  # fmt: skip
         except RunExistsError as error:
             if on_duplicate == "raise":
                 raise
@@ -606,6 +620,19 @@ class Orchestrator:
 def _check_count(name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UsageError(f"{name} takes a whole number of at least 1, not {value!r}")
+
+
+def _tracer(telemetry: TracerProvider | str) -> Tracer | None:
+    """What traces the runs of an orchestrator that opens now; None if nothing does."""
+    if isinstance(telemetry, str):
+        provider = process_provider() if telemetry == "auto" else None
+    else:
+        provider = telemetry
+    if provider is None:
+        return None
+    from .observers.tracing import tracing_of  # It takes OpenTelemetry, which who has a provider has.
+
+    return tracing_of(provider)
 
 
 @asynccontextmanager

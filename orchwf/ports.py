@@ -9,10 +9,12 @@ import attrs
 from .context import RunContext, StepContext
 from .core.caching import CacheEntry
 from .core.census import Census
+from .core.dag import Dag
 from .core.events import Event
 from .core.schedules import ScheduleRecord
 from .core.slots import Answer, Occupancy, Slot, SlotRequest
 from .core.state import RunStatus
+from .surroundings import Carried
 
 
 @attrs.frozen(kw_only=True)
@@ -593,6 +595,42 @@ class Observer(Protocol):
 
     def told(self, run: RunRecord, events: Sequence[Event]) -> None:
         """These events of this run are in the store now. Called on the loop: must be quick."""
+        ...
+
+
+class Trace(Protocol):
+    """One run that is executed here, as it is traced. Nothing of this raises, or waits."""
+
+    def recall(self, events: Sequence[Event]) -> None:
+        """These events were written before it was executed here."""
+        ...
+
+    def told(self, events: Sequence[Event]) -> None:
+        """These are in the store now."""
+        ...
+
+    def enter(self, step: str, item: int | None, *, undoes: bool) -> None:
+        """Make the attempt that is under way what the context variables of here belong to."""
+        ...
+
+    def parent_of(self, step: str, item: int | None) -> Carried:
+        """The span within which a run begins that this step starts."""
+        ...
+
+
+class Tracer(Protocol):
+    """Traces the runs of an orchestrator."""
+
+    def follow(self, run: RunRecord, dag: Dag) -> Trace:
+        """The trace of a run that is about to be executed here."""
+        ...
+
+
+class TracerProvider(Protocol):
+    """Where tracers come from: the `TracerProvider` of OpenTelemetry."""
+
+    def get_tracer(self, instrumenting_module_name: str, instrumenting_library_version: str | None = None, /) -> Any:
+        """A tracer for the library of this name and version."""
         ...
 
 

@@ -52,7 +52,8 @@ class RunStarted(Event):
     It begins at `not_before` (epoch seconds), or at once. `parent` is the run whose step started it, which is
     `parent_step`, or its item `parent_item`; so it is the `depth`-th of such runs in a row. `known` is JSON: step name
     -> key of an item -> its encoded result, of those that need not run again. `use_cache` says whether it takes outputs
-    of earlier runs.
+    of earlier runs. `traceparent` and `tracestate` say, as W3C trace context writes it, within which span it was
+    started, and `linked` is the `traceparent` of the run that it was forked from; each empty if there is none.
     """
 
     kind = "run.started"
@@ -69,6 +70,9 @@ class RunStarted(Event):
     depth: int = 1
     known: str = ""
     use_cache: bool = True
+    traceparent: str = ""
+    tracestate: str = ""
+    linked: str = ""
 
 
 @attrs.frozen(kw_only=True)

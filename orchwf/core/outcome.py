@@ -100,6 +100,7 @@ class Begun:
         parent, parent_step, parent_item: The run whose step, or item of it, started this one; empty if none did.
         depth: How many runs deep it is nested, itself counted.
         use_cache: Whether outputs of earlier runs are taken.
+        traceparent, tracestate, linked: As of `RunStarted`.
     """
 
     workflow: str
@@ -115,6 +116,9 @@ class Begun:
     parent_item: int | None = None
     depth: int = 1
     use_cache: bool = True
+    traceparent: str = ""
+    tracestate: str = ""
+    linked: str = ""
 
     def events(self, seq: int, now: float) -> Sequence[StepEvent | RunStarted]:
         """
@@ -127,7 +131,7 @@ class Begun:
             seq=seq, at=now, workflow=self.workflow, version=self.version, fingerprint=self.fingerprint,
             inputs=self.inputs, origin=self.origin, not_before=self.not_before, parent=self.parent,
             parent_step=self.parent_step, parent_item=self.parent_item, depth=self.depth, known=self.known,
-            use_cache=self.use_cache,
+            use_cache=self.use_cache, traceparent=self.traceparent, tracestate=self.tracestate, linked=self.linked,
         )  # fmt: skip
         if not self.reused:
             return (started,)

@@ -27,6 +27,7 @@ from ..core.events import (
 )
 from ..core.options import bad_option
 from ..ports import RunRecord
+from .redaction import SECRET_KEYS, Redaction
 
 _LOGGER = logging.getLogger("orchwf")
 # Without it Python itself prints what is severe, of a logger that nobody has configured.
@@ -98,16 +99,17 @@ def _fields(run: RunRecord, event: Event) -> dict[str, object]:
     return fields
 
 
-def configure_logging(*, json: bool = False, level: str | int = "INFO") -> None:
+def configure_logging(*, json: bool = False, level: str | int = "INFO", redact: Sequence[str] = SECRET_KEYS) -> None:
     """
     Show what orchwf logs, on standard error: for scripts and notebooks that configure no logging of their own.
 
     Args:
         json: One JSON object a line, instead of text for people.
         level: The least level to show: its standard name, or its number.
+        redact: Of which keys the values are not shown, as of `orchwf.Redaction`; none if it is empty.
 
     Raises:
-        BadOptionError: there is no such level.
+        BadOptionError: there is no such level, or a key is no text.
 
     Calling it again replaces what the call before set up.
     """
@@ -116,6 +118,7 @@ def configure_logging(*, json: bool = False, level: str | int = "INFO") -> None:
     number = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
     if isinstance(number, bool) or not isinstance(number, int):
         raise bad_option("level", f"level takes one of {', '.join(logging.getLevelNamesMapping())}, not {level!r}")
+    cleared = Redaction(redact)
     handler = _OrchwfHandler()
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if not json:
@@ -124,6 +127,7 @@ def configure_logging(*, json: bool = False, level: str | int = "INFO") -> None:
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                cleared,
                 structlog.processors.format_exc_info,
                 renderer,
             ],

@@ -14,7 +14,7 @@ from ..core.options import Duration, checked_time
 from ..core.suggestions import did_you_mean
 from ..core.types import describe_type, holds
 from ..errors import UnknownStepError, UsageError
-from ..ports import AroundRun, AroundStep
+from ..ports import AroundRun, AroundStep, TracerProvider
 
 T = TypeVar("T")
 
@@ -169,3 +169,17 @@ def checked_hook(name: str, hook: T | None) -> T | None:
     if hook is not None and not callable(hook):
         raise UsageError(f"{name} takes a function that is told of a run, by its handle, not {hook!r}")
     return hook
+
+
+def checked_telemetry(telemetry: TracerProvider | str) -> TracerProvider | str:
+    """
+    Where traces go, as it was given.
+
+    Raises:
+        UsageError: it is neither a provider nor one of the words.
+    """
+    if telemetry in ("auto", "off"):
+        return telemetry
+    if isinstance(telemetry, type) or not callable(getattr(telemetry, "get_tracer", None)):
+        raise UsageError(f"telemetry takes a TracerProvider of OpenTelemetry, 'auto' or 'off', not {telemetry!r}")
+    return telemetry

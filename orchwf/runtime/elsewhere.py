@@ -16,6 +16,7 @@ from ..core.outcome import Finished, Outcome, Raised, Returned, SkippedItself
 from ..core.values.pieces import LARGE
 from ..errors import ExecutorError, LargeOutputError, NotImportableError, StoreError
 from ..ports import Call, Shared
+from ..surroundings import carried
 from .attempt import Attempt, Away
 from .execution import Execution
 from .executors import Executors
@@ -181,6 +182,7 @@ def _request(execution: Execution, attempt: Attempt, parcel: _Parcel, shared: Sh
             "is_item": attempt.item is not None,
             "shared": None if shared is None else attrs.asdict(shared),
             "log_level": wanted_level(),
+            "within": carried(),
         },
         ensure_ascii=False,
     )  # fmt: skip

@@ -8,6 +8,7 @@ next one: so groups form by themselves, and nobody waits for company.
 import asyncio
 import heapq
 import math
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -23,7 +24,8 @@ from ..core.machine import STARTS
 from ..core.outcome import Beat, Ended, Happening, Outcome, Spawned, Yielded
 from ..core.state import RunStatus
 from ..errors import StoreBusyError, StoreError, UsageError
-from ..ports import Append, AroundStep, Clock, Observer, RunRecord, Store, Summary
+from ..ports import Append, AroundStep, Clock, Observer, RunRecord, Store, Summary, Tracer
+from ..surroundings import LOG_VARIABLES, bind, log_values
 from .admission import Admission
 from .around import Around
 from .attempt import Attempt, Ending, Host
@@ -71,7 +73,7 @@ class Engine:
     called from the same loop. `reassure` is awaited between telling and doing: it lets go of the runs that were lost
     meanwhile. `executors` run the bodies of steps that name them. `middleware` stands around each body; with None plain
     bodies begin on their threads at once. `admission` bounds the attempts of steps with a queue or a mutex. `measures`
-    are kept of what is written.
+    are kept of what is written. `tracer` traces the runs, if they are to be.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Engine:
         admission: Admission,
         executors: Executors,
         measures: Measures,
+        tracer: Tracer | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.executions: dict[str, Execution] = {}
         self.failure: BaseException | None = None
         self.measures = measures
+        self.tracer = tracer
         self._observers = observers
         self._loop = asyncio.get_running_loop()
         self._threads = Threads()
@@ -449,6 +453,9 @@ class Engine:
     def _finish(self, batch: Sequence[_Written], outcomes: Sequence[Exception | None]) -> None:
         for written, trouble in zip(batch, outcomes, strict=True):
             execution = written.execution
+            if execution.trace is not None and trouble is None:
+                # Also of a run that was lost meanwhile: who wrote the end of a span is who exports it.
+                execution.trace.told(written.events)
             if trouble is not None:
                 self.let_go(execution, trouble)
             # What was written before the run was lost is somebody else's to do.
@@ -549,14 +556,16 @@ class Engine:
 
     def _launch(self, execution: Execution, attempt: Attempt) -> None:
         """Let its body run."""
-        node, step = attempt.node, attempt.step
+        node, step, variables = attempt.node, attempt.step, execution.variables.copy()
+        if execution.trace is not None or LOG_VARIABLES in sys.modules:
+            variables.run(_surround, execution, attempt)
         if self._around is not None and step not in execution.plan.eaches:
             # What accompanies its run was spawned just now, and begins before it.
-            self._loop.call_soon(self._tasks.submit, attempt, execution.variables.copy())
+            self._loop.call_soon(self._tasks.submit, attempt, variables)
         elif node.is_async or node.options.executor is not None:
-            self._tasks.submit(attempt, execution.variables.copy())
+            self._tasks.submit(attempt, variables)
         else:
-            attempt.start_on(self._threads.submit, execution.variables.copy())
+            attempt.start_on(self._threads.submit, variables)
 
     def _host(self, execution: Execution) -> Host:
         execution.host = host = Host(
@@ -673,6 +682,16 @@ class Engine:
         self.failure = error
         for execution in list(self.executions.values()):
             self.let_go(execution, error)
+
+
+def _surround(execution: Execution, attempt: Attempt) -> None:
+    """Let the body of this attempt be traced, and its log lines say what they are of, in the context of here."""
+    name, number, run = attempt.node.name, attempt.step, execution.machine.run
+    item = run.item_of(number)
+    if execution.trace is not None:
+        execution.trace.enter(name, item, undoes=number in run.undone_by)
+    text = None if item is None else str(item)
+    bind(log_values(run.run_id, execution.record.workflow, name, attempt.number, text))
 
 
 async def _nothing_lost() -> None:

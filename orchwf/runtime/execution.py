@@ -38,7 +38,7 @@ from ..core.splitting import split
 from ..core.state import RunStatus
 from ..core.values.pieces import is_large
 from ..errors import EncodingError, UsageError
-from ..ports import RunRecord, Summary
+from ..ports import RunRecord, Summary, Trace
 from .attempt import Attempt, Host, Item
 from .failure import describe_error
 from .lanes import Lane, Ready
@@ -110,6 +110,7 @@ class Execution:
         age: How many runs were executed here before it, and itself; 0 before it is.
         trouble: Why it was given up here, if not because it ended.
         host: What its attempts have in common; None before the first one.
+        trace: What traces it; None if nothing does.
         lane: Where its steps wait for a place, once it is executed.
         machine: What is true of it and what follows.
     """
@@ -141,6 +142,7 @@ class Execution:
     age: int = 0
     trouble: BaseException | None = None
     host: Host | None = None
+    trace: Trace | None = None
     lane: Lane[Ready] = attrs.field(init=False)
     machine: Machine = attrs.field(init=False)
     codec: Codec = attrs.field(init=False)

@@ -16,6 +16,7 @@ from ..errors import (
     UsageError,
 )
 from ..ports import Message, RunRecord
+from ..surroundings import Carried
 from .answers import Answers
 from .children import CHILD, Said, end_message_id, how_it_ended, is_abandoning, is_waiting, said_by
 from .execution import Execution
@@ -136,7 +137,7 @@ class Family:
             raise UnknownWorkflowError(started.workflow, runs.registry.names)
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, started.inputs, parent=parent.id, parent_step=run.nodes[step].name,
-            parent_item=run.item_of(step), depth=started.depth,
+            parent_item=run.item_of(step), depth=started.depth, **self._traced(execution, step),
         )  # fmt: skip
         await runs.registry.prepare(dag)
         if (other := runs.engine.executions.get(started.child)) is not None:
@@ -157,6 +158,11 @@ class Family:
             # It may have ended in a turn before that of the new run, and then what it said was said to nobody.
             await runs.ask(started.child, "cancel", f"run {parent.id} waits for it no longer")
         return True
+
+    def _traced(self, execution: Execution, step: int) -> Carried:
+        """Within which span the run begins that this step starts."""
+        run = execution.machine.run
+        return {} if execution.trace is None else execution.trace.parent_of(run.nodes[step].name, run.item_of(step))
 
     async def _see_to_ended(self, execution: Execution, step: int, record: RunRecord) -> bool:
         """It is what the step waits for; unless it failed in an attempt before: then it is resumed."""

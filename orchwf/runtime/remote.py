@@ -17,6 +17,7 @@ from ..core.outcome import Finished, Outcome, Raised, Returned, SkippedItself
 from ..errors import StoreError
 from ..importing import import_workflow
 from ..ports import Line, Shared
+from ..surroundings import bind, take
 from .attempt import Attempt, Ending, Host, Item
 from .execution import decode_inputs
 from .failure import user_frames
@@ -26,7 +27,7 @@ from .worklog import said_over
 _EVERY = 0.2
 """Seconds between two heartbeats that are sent home."""
 
-PROTOCOL = 2
+PROTOCOL = 3
 """What is said between here and there; each side refuses another one."""
 
 _Request = Mapping[str, Any]
@@ -56,7 +57,8 @@ def answer(text: str, line: Line) -> str:
         pulse = _Pulse(line, dag.codec)
         line.say(json.dumps({"kind": "begun"}))
         try:
-            ending = ending_of(_attempt(request, dag, node, pulse, line))
+            # Of its own: the thread goes on with another body.
+            ending = copy_context().run(_surrounded, request, _attempt(request, dag, node, pulse, line))
         finally:
             pulse.close()
     described = _told(_described(ending[0]), request["shared"])
@@ -76,6 +78,13 @@ def _definition(request: _Request) -> tuple[Dag, Node]:
         # What ran would not be what was started, and nobody would know.
         raise ImportError(f"the code of step {step!r} is another one there; restart the workers when the code changes")
     return dag, node
+
+
+def _surrounded(request: _Request, attempt: Attempt) -> Ending:
+    """How an attempt ends that is traced as at home, and whose log lines say what they are of."""
+    take(request["within"])
+    bind(attempt.context().log_values)
+    return ending_of(attempt)
 
 
 def _reason(error: BaseException) -> str:

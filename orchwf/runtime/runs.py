@@ -13,6 +13,8 @@ import attrs
 
 from ..core.adoption import kept_by_fork, known_items
 from ..core.dag import Dag, dag_of
+from ..core.events import RunStarted
+from ..core.lineage import first_span
 from ..core.options import OnChange
 from ..core.outcome import Begun, TakenUp
 from ..core.selection import skipped_by
@@ -29,6 +31,7 @@ from ..errors import (
     WorkflowChangedError,
 )
 from ..ports import Clock, Message, RunRecord, Store
+from ..surroundings import Carried, carried
 from .answers import Answers
 from .arguments import checked_metadata, checked_run_id, checked_tags, dag_of_instance
 from .children import CHILD
@@ -124,9 +127,13 @@ class Runs:
         not_before: float | None = None,
         use_cache: bool = True,
         only: Sequence[str] | None = None,
+        within: Carried | None = None,
     ) -> "Execution | str":
         """
         A new run, which is in the store when this returns; only its id if it begins later, at `not_before`.
+
+        Args:
+            within: The span within which it begins; None for none.
 
         Raises:
             RunExistsError: there is a run of this id.
@@ -147,7 +154,7 @@ class Runs:
         is_for_later = not_before is not None and not_before > self.engine.clock.now()
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, inputs, not_before=not_before if is_for_later else None,
-            use_cache=use_cache, reused=skipped,
+            use_cache=use_cache, reused=skipped, **(within or {}),
         )  # fmt: skip
         if is_for_later:
             await self.leave(dag, run_id, begun, metadata, labels)
@@ -167,6 +174,8 @@ class Runs:
         self._check_engine()
         record = self.ledger.new_record(dag, run_id, metadata, tags, str(self.owner))
         execution = Execution(record, dag, self.registry.plan(dag), begun.inputs, begun.use_cache)
+        if self.engine.tracer is not None:
+            execution.trace = self.engine.tracer.follow(record, dag)
         execution.depth = begun.depth
         if begun.parent:
             execution.parent = (begun.parent, begun.parent_step, begun.parent_item)
@@ -225,12 +234,17 @@ class Runs:
         begun = Begun(
             dag.name, dag.version, dag.fingerprint, _overlaid(dag, history.inputs, inputs), origin=run_id,
             reused=kept_by_fork(dag, before, history, from_step, with_inputs=bool(inputs)),
-            known=known_items(dag, history),
+            known=known_items(dag, history), linked=await self._span_of(run_id), **carried(),
         )  # fmt: skip
         return await self.create(
             dag, checked_run_id(new_id), begun, record.metadata if metadata is None else checked_metadata(metadata),
             record.tags if tags is None else checked_tags(tags),
         )  # fmt: skip
+
+    async def _span_of(self, run_id: str) -> str:
+        """The `traceparent` of a run, if runs are traced here; else nothing."""
+        first = [] if self.engine.tracer is None else await self.store.read(run_id, limit=1)
+        return "".join(str(first_span(run_id, event)) for event in first if isinstance(event, RunStarted))
 
     def _check_engine(self) -> None:
         if self.engine.failure is not None:
@@ -387,7 +401,9 @@ class Runs:
             changed: The steps whose inputs have changed since it was started.
         """
         owned = attrs.evolve(record, owner=str(self.owner))
-        execution = await replayed(self.store, owned, dag, self.registry.plan(dag))
+        tracer = self.engine.tracer
+        trace = None if tracer is None else tracer.follow(owned, dag)
+        execution = await replayed(self.store, owned, dag, self.registry.plan(dag), trace)
         inbox = await self.store.inbox(str(self.owner))
         messages = [each for each in inbox if each.run_id == record.id]
         told = [each for each in messages if each.signal == CHILD]

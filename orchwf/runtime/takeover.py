@@ -20,7 +20,7 @@ from ..errors import (
     RunNotFoundError,
     WorkflowChangedError,
 )
-from ..ports import Message, RunRecord, Store
+from ..ports import Message, RunRecord, Store, Trace
 from .execution import Execution, decode_inputs
 from .large import Large
 from .stored import damaged_log, empty_log, light_pages, stored_dag, stored_json
@@ -55,9 +55,12 @@ async def changes_since(store: Store, record: RunRecord, dag: Dag, on_change: On
     return changed_inputs(before, dag)
 
 
-async def replayed(store: Store, record: RunRecord, dag: Dag, plan: Plan) -> Execution:
+async def replayed(store: Store, record: RunRecord, dag: Dag, plan: Plan, trace: Trace | None = None) -> Execution:
     """
     The run as its log leaves it.
+
+    Args:
+        trace: What traces it from now on; it hears of what was before.
 
     Raises:
         StoreError: it has no log, or one that makes no sense.
@@ -69,6 +72,9 @@ async def replayed(store: Store, record: RunRecord, dag: Dag, plan: Plan) -> Exe
         events = await large.looked_into(record.id, plan, page)
         if execution is None:
             execution = _begun(record, dag, plan, events[0])
+            execution.trace = trace
+        if trace is not None:
+            trace.recall(events)
         try:
             execution.machine.replay(events)
         except IllegalTransitionError as error:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import Literal
 
 from ..core.dag import Dag
 from ..core.limits import Queue
 from ..core.options import Duration
 from ..orchestrator import Orchestrator
-from ..ports import AroundRun, AroundStep, Executor, Observer, PayloadCodec, RunRecord, Store
+from ..ports import AroundRun, AroundStep, Executor, Observer, PayloadCodec, RunRecord, Store, TracerProvider
 from ..runtime.hooks import Hook
 from ..runtime.runs import Runs
 from ..stores import CodedStore, MemoryStore
@@ -32,7 +33,7 @@ class TestOrchestrator(Orchestrator):
         store: A URL or a store; by default a new `MemoryStore`.
         clock: Where time comes from; by default `FakeClock(auto=True)`. Those who share a store share a clock, too.
         workflows, max_concurrency, max_runs, grace, lease, max_takeovers, queues, executors, observers, middleware,
-            on_success, on_failure, codec: As of `Orchestrator`.
+            on_success, on_failure, codec, telemetry: As of `Orchestrator`.
 
     Attributes:
         clock: Where time comes from.
@@ -58,6 +59,7 @@ class TestOrchestrator(Orchestrator):
         on_success: Hook | None = None,
         on_failure: Hook | None = None,
         codec: PayloadCodec | None = None,
+        telemetry: TracerProvider | Literal["auto", "off"] = "auto",
         clock: FakeClock | None = None,
     ) -> None:
         self.clock = clock or FakeClock(auto=True)
@@ -68,7 +70,8 @@ class TestOrchestrator(Orchestrator):
         super().__init__(
             store, workflows=workflows, max_concurrency=max_concurrency, max_runs=max_runs, grace=grace, lease=lease,
             max_takeovers=max_takeovers, queues=queues, executors=executors, observers=(self.recorder, *observers),
-            middleware=middleware, on_success=on_success, on_failure=on_failure, codec=codec, clock=self.clock,
+            middleware=middleware, on_success=on_success, on_failure=on_failure, codec=codec, telemetry=telemetry,
+            clock=self.clock,
         )  # fmt: skip
         # No run waits for a lease to be renewed: a leap is not for that, and passes over it.
         self._periodic = self.clock.aside

@@ -18,6 +18,7 @@ HEAVY = {
     "numpy",
     "pydantic",
     "IPython",
+    "opentelemetry",
     "psycopg",
     "starlette",
     "prometheus_client",

@@ -28,6 +28,8 @@ _KEPT = 2_000
 """Of how many runs it is kept how far they are: a few hundred bytes each."""
 _MOST_HELD = 60_000
 """How many events all logs have together, at most, that are kept to be gone on with."""
+_LARGE = 100_000
+"""How long a definition may be (characters) that is read on the loop."""
 _WIDTH = 60.0
 
 
@@ -125,8 +127,9 @@ class Progresses:
     async def _size_of(self, store: Store, fingerprint: str) -> int:
         """How many steps a definition has; 0 if the store has lost it."""
         if fingerprint not in self._sizes:
-            text = await store.definition(fingerprint)
-            self._sizes[fingerprint] = 0 if text is None else await asyncio.to_thread(_count_steps, text)
+            text = await store.definition(fingerprint) or ""
+            is_small = len(text) < _LARGE
+            self._sizes[fingerprint] = _count_steps(text) if is_small else await asyncio.to_thread(_count_steps, text)
             if len(self._sizes) > _KEPT:
                 self._sizes.popitem(last=False)
         return self._sizes[fingerprint]

@@ -93,7 +93,7 @@ async def test_calls_per_step_whose_log_lines_say_so(monkeypatch: pytest.MonkeyP
     short, long, store = chain(100)(), chain(300)(), MemoryStore()
     await calls_of([short, long], store)
 
-    assert (await calls_of([long], store) - await calls_of([short], store)) / 200 <= 171.0
+    assert (await calls_of([long], store) - await calls_of([short], store)) / 200 <= 179.0
 
 
 async def test_calls_per_step_of_a_fan():

@@ -53,6 +53,7 @@ CONTENDERS = (
 
 MEASURES = (
     "latency", "outputs", "blocking", "waiting", "sleeping", "items", "resume", "compiling", "growth", "importing",
+    "metrics",
 )  # fmt: skip
 """The modules in `measures`."""
 

@@ -43,9 +43,10 @@ def _place(run: StoredRun, now: float, is_live: Callable[[str], bool]) -> Place:
     record = run.record
     if record.owner is not None and is_live(record.owner):
         return Place.EXECUTED
-    if record.wake_at is None or record.wake_at <= now:
+    is_scheduled = record.status is RunStatus.SCHEDULED
+    if record.wake_at <= now if record.wake_at is not None else not is_scheduled:
         return Place.WAITING
-    return Place.SCHEDULED if record.status is RunStatus.SCHEDULED else Place.ASLEEP
+    return Place.SCHEDULED if is_scheduled else Place.ASLEEP
 
 
 def _waits_since(run: StoredRun) -> float:

@@ -9,7 +9,7 @@ _CENSUS = """
         SELECT workflow, no, created_at, wake_at, slept_at, CASE
             WHEN status = 'paused' THEN 'paused'
             WHEN owner IN (SELECT id FROM living) THEN 'executed'
-            WHEN wake_at IS NULL OR wake_at <= %s THEN 'waiting'
+            WHEN wake_at <= %s OR (wake_at IS NULL AND status = 'running') THEN 'waiting'
             WHEN status = 'scheduled' THEN 'scheduled'
             ELSE 'asleep'
         END AS place

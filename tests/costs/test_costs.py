@@ -69,9 +69,11 @@ class Still:
         return plain
 
 
-async def calls_of(runs: list[object], store: MemoryStore) -> int:
+async def calls_of(runs: list[object], store: MemoryStore, *, is_counted: bool = False) -> int:
     """How many calls it takes to execute these runs, all at once, and to read their results."""
     async with Orchestrator(store, clock=Still()) as orchestrator:
+        if is_counted:
+            orchestrator.measured()
         with Calls() as calls:
             handles = [await orchestrator.start(run) for run in runs]
             for handle in handles:
@@ -102,6 +104,15 @@ async def test_calls_per_step_of_a_fan():
     await calls_of([small, large], store)
 
     assert (await calls_of([large], store) - await calls_of([small], store)) / 600 <= 100.3
+
+
+async def test_calls_per_step_that_is_counted():
+    """For metrics: beside those above, two events and the time of an attempt."""
+    small, large, store = fan(600)(), fan(1_200)(), MemoryStore()
+    await calls_of([small, large], store)
+    few, many = [await calls_of([run], store, is_counted=True) for run in (small, large)]
+
+    assert (many - few) / 600 <= 114.4
 
 
 async def test_calls_per_run():

@@ -188,7 +188,9 @@ class Webhooks:
             if isinstance(error, UsageError) and _is_closed(runs):
                 raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "closed", str(error)) from error
             status, code = next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))
-            raise _Refused(status, code, str(error)) from error
+            # Where the store is, is no business of the sender.
+            text = "the runs cannot be reached now: send it again" if isinstance(error, StoreError) else str(error)
+            raise _Refused(status, code, text) from error
         return {"id": message_id, "run": run_id}
 
     def _talker(self, scope: Scope) -> Orchestrator | Client:

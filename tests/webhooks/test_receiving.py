@@ -190,16 +190,17 @@ async def test_a_bug_is_one(runs: Orchestrator):
 
 
 async def test_a_store_that_is_away_lets_the_sender_try_again():
-    """It is answered so that senders come back."""
+    """It is answered so that senders come back, and nothing is told of where the store is."""
 
     class Away(MemoryStore):
         async def get(self, run_id: str) -> None:
-            raise StoreError("the store is away")
+            raise StoreError("sqlite:////srv/orders.db is away")
 
     async with TestOrchestrator(Away()) as orchestrator:
         answer = await told(hooks_of(orchestrator), "/paid", PAID)
 
     assert (503, "store", "5") == (answer.status_code, answer.json()["error"], answer.headers["retry-after"])
+    assert "orders.db" not in answer.text
 
 
 async def test_a_server_that_ends_lets_the_sender_try_again():

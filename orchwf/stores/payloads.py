@@ -40,7 +40,8 @@ FIELDS: dict[type[attrs.AttrsInstance], dict[str, Kind]] = {
     ev.ErrorInfo: {"type_name": PLAIN, "message": TEXT, "traceback": TEXT, "location": PLAIN, "source": TEXT},
     ev.RunStarted: {
         "workflow": PLAIN, "version": PLAIN, "fingerprint": PLAIN, "inputs": OBJECT, "origin": PLAIN,
-        "parent": PLAIN, "parent_step": PLAIN, "known": OBJECT,
+        "parent": PLAIN, "parent_step": PLAIN, "known": OBJECT, "traceparent": PLAIN, "tracestate": PLAIN,
+        "linked": PLAIN,
     },
     ev.RunPaused: {"reason": TEXT, "cause": PLAIN},
     # Its reason is a word of ours.

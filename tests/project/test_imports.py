@@ -55,9 +55,12 @@ def test_import_loads_nothing_that_is_not_used():
 
 def test_declaring_a_workflow_loads_nothing_that_runs_it():
     """No event loop, no store, no runtime, no log."""
+    # What measures coverage is there before.
+    bare = loaded_by("")
+
     loaded = loaded_by("from orchwf import Retry, StepContext, make_workflow, signal, sleep, step, subflow, workflow")
 
-    assert not {"asyncio", "structlog", "sqlite3"} & loaded
+    assert not {"asyncio", "structlog", "sqlite3"} & (loaded - bare)
     assert not {name for name in loaded if name.startswith(("orchwf.runtime", "orchwf.stores", "orchwf.orchestrator"))}
 
 
@@ -69,7 +72,7 @@ def test_help_loads_no_more_than_it_shows():
     assert ours <= {
         "orchwf.core", "orchwf.core.lines", "orchwf.core.names", "orchwf.core.state", "orchwf.errors", "orchwf.labels",
     }  # fmt: skip
-    assert "asyncio" not in loaded
+    assert "asyncio" not in loaded - bare
     assert len(loaded - bare) <= 240
 
 

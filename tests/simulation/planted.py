@@ -61,7 +61,7 @@ BUGS = (
         "            unmet[child] -= 1", "            unmet[child] = max(0, unmet[child] - 2)",
     ),
     Bug(
-        "a completed step runs again after a takeover", "core/state.py",
+        "a completed step runs again after a takeover", "core/transitions.py",
         "    if status is StepStatus.RUNNING:\n        return StepStatus.PENDING",
         "    if status in (StepStatus.RUNNING, StepStatus.COMPLETED):\n        return StepStatus.PENDING",
     ),

@@ -32,8 +32,6 @@ STAMP = VENV / "orchwf-dev.json"
 """What the environment was made for. Written before anything else is, and again, complete, after everything else."""
 
 PYTEST_WORKERS = os.environ.get("ORCHWF_TEST_WORKERS", "2")
-# Most slow tests wait, for processes to begin and for leases to run out.
-SLOW_WORKERS = str(2 * int(PYTEST_WORKERS)) if PYTEST_WORKERS.isdecimal() else PYTEST_WORKERS
 
 
 class DevError(Exception):
@@ -207,7 +205,7 @@ CHECKS: dict[str, list[list[str]]] = {
     "tests": [
         ["coverage", "run", "-m", "pytest", "-n", PYTEST_WORKERS, "-m", "not slow"],
         # What these live through by chance is no measure of what is tested, and takes twice as long if it is traced.
-        ["pytest", "-n", SLOW_WORKERS, "-m", "slow"],
+        ["pytest", "-n", PYTEST_WORKERS, "-m", "slow"],
     ],
     "coverage": [
         ["coverage", "combine", "--quiet"],

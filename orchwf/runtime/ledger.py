@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -143,7 +143,7 @@ class Ledger:
 
     async def put(
         self, dag: Startable, run_id: str, begun: Begun, metadata: Mapping[str, object], tags: Mapping[str, str]
-    ) -> tuple[RunRecord, list[Event]]:
+    ) -> tuple[RunRecord, Sequence[Event]]:
         """
         Write a run that whoever serves its workflow executes, at once, or when it is to begin.
 
@@ -153,14 +153,14 @@ class Ledger:
         Raises:
             RunExistsError: there is a run of this id.
         """
-        record, events = self.new_record(dag, run_id, metadata, tags, None), [*begun.events(1, self.clock.now())]
+        record, events = self.new_record(dag, run_id, metadata, tags, None), begun.events(1, self.clock.now())
         status = RunStatus.RUNNING if begun.not_before is None else RunStatus.SCHEDULED
         record = attrs.evolve(record, status=status, wake_at=begun.not_before, slept_at=self.clock.now())
         append = Append(run_id=run_id, expected=0, events=events, create=record, definition=dag.to_json)
         (trouble,) = await self.store.append([append])
         if trouble is not None:
             raise trouble
-        return record, list[Event](events)
+        return record, events
 
     # Messages.
 

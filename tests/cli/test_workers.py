@@ -17,30 +17,8 @@ from orchwf import Client, Orchestrator, open_store
 from orchwf.cli.loading import load_one, parse_target
 from orchwf.core.events import StepStarted
 from tests.cli.console import Shell, read_until
+from tests.cli.ship import FLOW
 from tests.slowness import without_slowness
-
-FLOW = """\
-import asyncio
-from pathlib import Path
-
-from orchwf import step, workflow
-
-
-@workflow
-class Ship:
-    order: str
-
-    @step
-    async def pack(self) -> str:
-        while not Path(f"go-{self.order}").exists():
-            await asyncio.sleep(0.01)
-        return self.order
-
-    @step
-    def send(self, pack: str) -> str:
-        return f"{pack} is sent"
-"""
-"""What is served: its first step lasts until there is a file `go-ORDER`."""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

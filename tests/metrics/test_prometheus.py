@@ -13,37 +13,16 @@ import pytest
 from orchwf import Client
 from orchwf.cli.loading import load_one, parse_target
 from tests.cli.console import Shell, read_until
+from tests.cli.ship import FLOW
 from tests.slowness import without_slowness
 
 from .prometheus import get, needs_prometheus, needs_promtool, problems_of, scraping, until
 
-FLOW = """\
-import asyncio
-from pathlib import Path
-
-from orchwf import step, workflow
-
-
-@workflow
-class Ship:
-    order: str
-
-    @step
-    async def pack(self) -> str:
-        while not Path(f"go-{self.order}").exists():
-            await asyncio.sleep(0.01)
-        return self.order
-
-    @step(retries=1)
-    def send(self, pack: str) -> str:
-        return f"{pack} is sent"
-"""
-
 
 @pytest.fixture(autouse=True)
 def ship(shell: Shell) -> None:
-    """The flow above is in the folder."""
-    shell.write("ship.py", FLOW)
+    """The flow is in the folder; its second step may be tried again."""
+    shell.write("ship.py", FLOW.replace("@step\n    def send", "@step(retries=1)\n    def send"))
 
 
 async def start(url: str, *orders: str) -> None:
